@@ -1,0 +1,102 @@
+// How this service talks to MySQL or MariaDB: one pool per thread through Drizzle, and single connections
+// for whoever needs a lock or a lease of its own.
+
+import { drizzle, type MySql2Database } from "drizzle-orm/mysql2";
+import {
+  type Connection,
+  type ConnectionOptions,
+  createConnection,
+  createPool,
+  type Pool,
+} from "mysql2";
+import { limits } from "../limits.ts";
+
+export type Database = MySql2Database;
+
+/** A pool with its Drizzle face. */
+export interface DatabasePool {
+  readonly db: Database;
+  readonly pool: Pool;
+  close(): Promise<void>;
+}
+
+/** One connection with its Drizzle face; `threadId` is MySQL's id of it, for KILL. */
+export interface DatabaseConnection {
+  readonly db: Database;
+  readonly threadId: number;
+  close(): Promise<void>;
+  /** Drops the socket without a goodbye; for a connection that no longer answers. */
+  destroy(): void;
+}
+
+// READ COMMITTED, because the ledger reads what others have just committed and gap locks only cost; UTC,
+// because DATETIME has no zone; strict, because a value that was cut to fit is a wrong grant.
+const SESSION = [
+  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 5,
+    sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`,
+];
+
+const options = (url: string): ConnectionOptions => ({
+  uri: url,
+  connectTimeout: limits.mysqlConnectTimeoutMs,
+  charset: "utf8mb4",
+  timezone: "Z",
+  supportBigNumbers: true,
+  enableKeepAlive: true,
+});
+
+/** Gives every query a time limit; mysql2 takes it per query only, and Drizzle has no place for it. */
+function withTimeLimit<Client extends Pool | Connection>(
+  client: Client,
+  milliseconds: number,
+): Client {
+  const query = client.query.bind(client) as (options: object, ...rest: unknown[]) => unknown;
+  client.query = ((first: string | object, ...rest: unknown[]) =>
+    query(
+      { timeout: milliseconds, ...(typeof first === "string" ? { sql: first } : first) },
+      ...rest,
+    )) as Client["query"];
+  return client;
+}
+
+/**
+ * Opens a pool; connections are made when first needed. `connections` is its size. Asking while all are
+ * busy waits, at most `mysqlPoolWaitersMax` at a time; one more is refused at once.
+ */
+export function openPool(url: string, connections: number): DatabasePool {
+  const pool = createPool({
+    ...options(url),
+    connectionLimit: connections,
+    queueLimit: limits.mysqlPoolWaitersMax,
+  });
+  pool.on("connection", (connection) => {
+    // A failure here surfaces in the query that follows on the same connection.
+    for (const statement of SESSION) connection.query(statement, () => undefined);
+  });
+  const db = drizzle({ client: withTimeLimit(pool, limits.mysqlQueryTimeoutMs) });
+  return {
+    db,
+    pool,
+    close: () =>
+      new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve()))),
+  };
+}
+
+/** Opens one connection and prepares its session. Throws when MySQL does not answer in time. */
+export async function openConnection(
+  url: string,
+  { queryTimeoutMs = limits.mysqlQueryTimeoutMs }: { queryTimeoutMs?: number } = {},
+): Promise<DatabaseConnection> {
+  const connection = withTimeLimit(createConnection(options(url)), queryTimeoutMs);
+  // Without a listener a lost connection would end the process; the next query reports it.
+  connection.on("error", () => undefined);
+  const face = connection.promise();
+  for (const statement of SESSION) await face.query(statement);
+  return {
+    db: drizzle({ client: connection }),
+    threadId: connection.threadId ?? 0,
+    close: () => face.end(),
+    destroy: () => connection.destroy(),
+  };
+}

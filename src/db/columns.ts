@@ -1,0 +1,19 @@
+// Column types that mean the same on MySQL 8.0-9 and MariaDB 10.11.
+
+import { sql } from "drizzle-orm";
+import { bigint, char, datetime } from "drizzle-orm/mysql-core";
+
+/** An id or a number of units; never negative, below 2^53. */
+export const id = (name: string) => bigint(name, { mode: "number", unsigned: true });
+
+/** An instant in UTC with milliseconds. DATETIME, because TIMESTAMP ends in 2038 and follows the session's zone. */
+export const instant = (name: string) => datetime(name, { mode: "date", fsp: 3 });
+
+/** When the row was made, by MySQL's own clock in UTC. */
+export const createdAt = () => instant("created_at").notNull().default(sql`(UTC_TIMESTAMP(3))`);
+
+/**
+ * SHA-256 of a name, in hexadecimal. Uniqueness is on this column, not on the name: collations differ
+ * between the servers, fold case, and ignore trailing spaces.
+ */
+export const nameKey = () => char("name_key", { length: 64 }).notNull();

@@ -1,0 +1,120 @@
+// Every bound of the service, with its unit in its name. A queue, a batch, a cache or a wait that is
+// not listed here does not exist; the checks at the end hold the bounds against each other.
+
+export const limits = {
+  // The HTTP edge.
+  httpBodyBytesMax: 64 * 1024,
+  httpInFlightRequestsMax: 4_096,
+  httpIdleTimeoutSeconds: 10,
+
+  // Names and numbers that clients send.
+  usernameCharsMax: 20,
+  couponNameCharsMax: 60,
+  descriptionCharsMax: 60,
+  couponAmountMax: 10_000_000,
+  faceValueMax: 1_000_000_000,
+  passwordBytesMax: 1_024,
+  userIdDigitsMax: 15,
+  listPageSize: 20,
+  listPageMax: 10_000,
+
+  // Tokens and passwords.
+  accessTokenSeconds: 3_600,
+  clockSkewSeconds: 60,
+  tokenBytesMax: 2_048,
+  tokenIdCharsMax: 64,
+  revokedTokensMax: 500_000,
+  revocationCheckMs: 1_000,
+  passwordHashesAtOnce: 2,
+  passwordWaitersMax: 64,
+  passwordWaitMsMax: 2_000,
+
+  // Rates (RATE_LIMITS=on).
+  grabsPerSecond: 5,
+  grabsBurst: 20,
+  grabBucketsMax: 100_000,
+  rateWindowSeconds: 60,
+  loginsPerNamePerWindow: 20,
+  loginsPerAddressPerWindow: 300,
+  registrationsPerNamePerWindow: 20,
+  registrationsPerAddressPerWindow: 300,
+
+  // The grab queue: attempts of one sale travel together (group commit).
+  grabCallAttemptsMax: 128,
+  grabCallsInFlightMax: 2,
+  grabWaitingAttemptsMax: 4_096,
+  grabWaitMsMax: 500,
+  soldOutWinnersMax: 50_000,
+  soldOutWinnersTotalMax: 500_000,
+  soldOutTrustMs: 1_000,
+  soldOutRefreshMs: 500,
+
+  // The ledger, from the stream to MySQL.
+  shards: 16,
+  backlogGrantsMax: 2_000_000,
+  batchGrantsMax: 1_000,
+  batchDelayMs: 20,
+  streamReadEntriesMax: 256,
+  streamBlockMs: 1_000,
+  leaseSeconds: 5,
+  leaseRenewMs: 1_000,
+  retryDelayMsMin: 50,
+  retryDelayMsMax: 2_000,
+  lockHolderPatienceSeconds: 1,
+  recoveriesAtOnce: 4,
+  recoveryChunkRows: 5_000,
+  witnessGrantsMax: 50_000,
+  witnessAgeMs: 5_000,
+  witnessWaitMs: 3_000,
+  workerRestartDelayMsMin: 100,
+  workerRestartDelayMsMax: 5_000,
+
+  // Redis and MySQL clients.
+  redisCommandTimeoutMs: 1_000,
+  redisConnectTimeoutMs: 2_000,
+  redisReconnectDelayMsMax: 500,
+  redisSettingsCheckMs: 60_000,
+  mysqlConnectTimeoutMs: 2_000,
+  mysqlQueryTimeoutMs: 5_000,
+  mysqlPoolConnections: 8,
+  mysqlPoolWaitersMax: 64,
+  migrationLockSeconds: 60,
+  migrationStatementMs: 600_000,
+
+  // Cached reads.
+  cacheUsersMax: 100_000,
+  cacheSalesMax: 50_000,
+  cacheSellerPagesMax: 5_000,
+  cacheMemorySeconds: 60,
+  cacheUnknownSeconds: 1,
+  cacheRedisSeconds: 3_600,
+  cacheLoadsAtOnce: 32,
+  counterSalesPerReadMax: 500,
+
+  // Stopping.
+  stopReadyGraceMs: 1_000,
+  stopRequestsMs: 8_000,
+  stopDrainMs: 12_000,
+} as const;
+
+/** Throws when two bounds contradict each other; called once at start. */
+export function assertLimits(): void {
+  const must = (ok: boolean, what: string) => {
+    if (!ok) throw new Error(`limits.ts: ${what}`);
+  };
+  must(limits.grabWaitingAttemptsMax >= limits.grabCallAttemptsMax, "the queue must hold one call");
+  must(limits.batchGrantsMax >= limits.grabCallAttemptsMax, "a batch must hold one ledger entry");
+  must(limits.leaseRenewMs * 3 < limits.leaseSeconds * 1_000, "a lease must outlive two renewals");
+  must(
+    limits.redisCommandTimeoutMs < limits.httpIdleTimeoutSeconds * 1_000,
+    "answers precede resets",
+  );
+  must(
+    limits.stopReadyGraceMs + limits.stopRequestsMs + limits.stopDrainMs < 25_000,
+    "a stop must end within 25 s",
+  );
+  must(
+    limits.soldOutRefreshMs < limits.soldOutTrustMs,
+    "a snapshot is refreshed before it expires",
+  );
+}

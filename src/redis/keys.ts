@@ -1,0 +1,66 @@
+// Every Redis key this service owns. The braces name the shard: they put all that one script touches
+// into one Cluster slot. Keys hold ids or digests, never names, so that no name can collide with another
+// key or choose a slot. No key of a running sale has a TTL: an expired winners hash would let a user win
+// twice. What has a TTL is a cache, and starts with `cache:`.
+
+import { createHash } from "node:crypto";
+import { limits } from "../limits.ts";
+
+/** The shard that a sale lives on for ever: its id modulo the number of shards. */
+export const shardOf = (saleId: number): number => saleId % limits.shards;
+
+/** All shard numbers, 0 first. */
+export const allShards: readonly number[] = Array.from(
+  { length: limits.shards },
+  (_, shard) => shard,
+);
+
+export const shardKeys = (shard: number) => ({
+  /** hash: epoch, state (open, closed). Written by recovery only. */
+  gate: `{s${shard}}:gate`,
+  /** stream: one entry per script call that granted. Trimmed behind MySQL's cursor only. */
+  ledger: `{s${shard}}:ledger`,
+  /** set: ids of sales with grants that MySQL does not have yet; grab.lua adds, recorded.lua removes. */
+  unrecorded: `{s${shard}}:unrecorded`,
+});
+
+export const saleKeys = (saleId: number) => ({
+  ...shardKeys(shardOf(saleId)),
+  /** hash: state, total, granted, returned, recorded, limit, opens, closes. */
+  sale: `{s${shardOf(saleId)}}:sale:${saleId}`,
+  /** hash: user id -> grant number, or by slot `number:keyhash,...`; the guard against a second win. */
+  winners: `{s${shardOf(saleId)}}:sale:${saleId}:winners`,
+});
+
+/** Where recovery builds a sale's winners before it swaps them in; one per epoch. */
+export const rebuildKey = (saleId: number, epoch: number): string =>
+  `{s${shardOf(saleId)}}:rebuild:${epoch}:sale:${saleId}:winners`;
+
+/** A short fixed name for text that users choose. */
+export const digest = (text: string): string =>
+  createHash("sha256").update(text).digest("hex").slice(0, 40);
+
+export const cacheKeys = {
+  /** string, TTL: a user's public facts as JSON, by folded name. */
+  user: (foldedName: string) => `cache:user:${digest(foldedName)}`,
+  /** string, TTL: a sale's unchanging facts as JSON, by seller and exact coupon name. */
+  sale: (sellerId: number, name: string) => `cache:sale:${sellerId}:${digest(name)}`,
+};
+
+/** string: how many sales a seller has made; a cached page of the list is valid while this stands still. */
+export const sellerVersionKey = (sellerId: number): string => `seller:${sellerId}:version`;
+
+/** sorted set: revoked token ids by the second at which they expire anyway. */
+export const revokedKey = "revoked:tokens";
+/** string: counts the changes of the set above, so that a lost message is noticed. */
+export const revokedVersionKey = "revoked:version";
+
+/** string, TTL: attempts in the current window of one limited action by one name or address. */
+export const rateKey = (action: string, subject: string): string =>
+  `rate:${action}:${digest(subject)}`;
+
+/** Pub/sub channels; a message is a hint that saves time, never the only way to learn something. */
+export const channels = {
+  /** `<token id> <expiry second>` */
+  revoked: "revoked",
+} as const;
