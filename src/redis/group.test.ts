@@ -1,0 +1,78 @@
+import { expect, test } from "bun:test";
+import { createGroupRead } from "./group.ts";
+
+/** A group whose runs wait until the test lets them go. */
+function heldGroup(limits: { requestsMax?: number; readsAtOnce?: number } = {}) {
+  const runs: { requests: readonly string[]; finish(): void; fail(error: Error): void }[] = [];
+  const group = createGroupRead<string, string>({
+    requestsMax: limits.requestsMax ?? 10,
+    readsAtOnce: limits.readsAtOnce ?? 1,
+    identityOf: (request) => request,
+    run: (requests) =>
+      new Promise((resolve, reject) => {
+        const answer = requests.map((request) => `${request}@${runs.length}`);
+        runs.push({ requests, finish: () => resolve(answer), fail: reject });
+      }),
+  });
+  return { group, runs };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("a single request is read at once", async () => {
+  const { group, runs } = heldGroup();
+  const answer = group.read("a");
+  expect(runs).toHaveLength(1);
+  runs[0]?.finish();
+  expect(await answer).toBe("a@0");
+});
+
+test("a request that arrives during a read gets the next one, also when it asks for the same", async () => {
+  const { group, runs } = heldGroup();
+  const early = group.read("a");
+  const late = group.read("a");
+  const other = group.read("b");
+  const twin = group.read("a");
+  runs[0]?.finish();
+  expect(await early).toBe("a@0");
+  await turn();
+  expect(runs[1]?.requests).toEqual(["a", "b"]);
+  runs[1]?.finish();
+  expect(await Promise.all([late, other, twin])).toEqual(["a@1", "b@1", "a@1"]);
+  expect(runs).toHaveLength(2);
+});
+
+test("a run takes no more requests than its limit, in the order of arrival", async () => {
+  const { group, runs } = heldGroup({ requestsMax: 2 });
+  const answers = ["a", "b", "c", "d"].map((name) => group.read(name));
+  expect(runs[0]?.requests).toEqual(["a"]);
+  for (const expected of [["b", "c"], ["d"]]) {
+    runs.at(-1)?.finish();
+    await turn();
+    expect(runs.at(-1)?.requests).toEqual(expected);
+  }
+  runs.at(-1)?.finish();
+  expect(await Promise.all(answers)).toEqual(["a@0", "b@1", "c@1", "d@2"]);
+});
+
+test("no more runs are in flight than allowed", async () => {
+  const { group, runs } = heldGroup({ readsAtOnce: 2 });
+  const answers = ["a", "b", "c"].map((name) => group.read(name));
+  expect(runs.map(({ requests }) => requests)).toEqual([["a"], ["b"]]);
+  runs[1]?.finish();
+  await turn();
+  expect(runs[2]?.requests).toEqual(["c"]);
+  for (const run of runs) run.finish();
+  expect(await Promise.all(answers)).toEqual(["a@0", "b@1", "c@2"]);
+});
+
+test("a failed run fails its own requests only", async () => {
+  const { group, runs } = heldGroup();
+  const first = group.read("a");
+  const second = group.read("b");
+  runs[0]?.fail(new Error("away"));
+  expect(first).rejects.toThrow("away");
+  await turn();
+  runs[1]?.finish();
+  expect(await second).toBe("b@1");
+});
