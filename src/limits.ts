@@ -4,6 +4,8 @@
 export const limits = {
   // The HTTP edge.
   httpBodyBytesMax: 64 * 1024,
+  // Between the two a body is refused with a JSON answer; beyond this one Bun itself refuses and hangs up.
+  httpBodyBytesAnsweredMax: 1024 * 1024,
   httpInFlightRequestsMax: 4_096,
   httpIdleTimeoutSeconds: 10,
 
@@ -25,6 +27,8 @@ export const limits = {
   tokenIdCharsMax: 64,
   revokedTokensMax: 500_000,
   revocationCheckMs: 1_000,
+  revocationSweepMs: 60_000,
+  revocationScanCount: 1_000,
   passwordHashesAtOnce: 2,
   passwordWaitersMax: 64,
   passwordWaitMsMax: 2_000,
@@ -34,6 +38,7 @@ export const limits = {
   grabsBurst: 20,
   grabBucketsMax: 100_000,
   rateWindowSeconds: 60,
+  rateRetryStepSeconds: 10,
   loginsPerNamePerWindow: 20,
   loginsPerAddressPerWindow: 300,
   registrationsPerNamePerWindow: 20,
@@ -63,9 +68,12 @@ export const limits = {
   lockHolderPatienceSeconds: 1,
   recoveriesAtOnce: 4,
   recoveryChunkRows: 5_000,
+  recoveryPageSales: 200,
+  recoveryWatchMs: 200,
+  recoveryStatementMs: 60_000,
+  warmPassMs: 1_000,
+  warmSalesPerPass: 500,
   witnessGrantsMax: 50_000,
-  witnessAgeMs: 5_000,
-  witnessWaitMs: 3_000,
   workerRestartDelayMsMin: 100,
   workerRestartDelayMsMax: 5_000,
 
@@ -85,11 +93,30 @@ export const limits = {
   cacheUsersMax: 100_000,
   cacheSalesMax: 50_000,
   cacheSellerPagesMax: 5_000,
+  cacheSellerPageSeconds: 10,
   cacheMemorySeconds: 60,
   cacheUnknownSeconds: 1,
   cacheRedisSeconds: 3_600,
   cacheLoadsAtOnce: 32,
   counterSalesPerReadMax: 500,
+  counterReadsAtOnce: 1,
+  storedListsPerReadMax: 8,
+  walletUsersPerReadMax: 32,
+  walletReadsAtOnce: 2,
+
+  // The embedded servers of `npm start` and the tests.
+  serverProbeMs: 1_000,
+  serverProbePauseMs: 10,
+  serverReadyMsMax: 600_000,
+  serverSlowMs: 5_000,
+  serverStopMsMax: 60_000,
+  serverLeaveMsMax: 10_000,
+  serverRestartDelayMsMin: 100,
+  serverRestartDelayMsMax: 10_000,
+  serverSteadyMs: 30_000,
+  serverLogBytesMax: 4 * 1024 * 1024,
+  serverLogTailLines: 12,
+  socketPathBytesMax: 103,
 
   // Stopping.
   stopReadyGraceMs: 1_000,
@@ -117,4 +144,5 @@ export function assertLimits(): void {
     limits.soldOutRefreshMs < limits.soldOutTrustMs,
     "a snapshot is refreshed before it expires",
   );
+  must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
 }
