@@ -46,7 +46,13 @@ function processOn(
     parse: (json) => JSON.parse(json) as Fact,
     clock: { now: () => time.ms },
   });
-  return { lookup, loads, hold: (until: Promise<void>) => (gate = until) };
+  return {
+    lookup,
+    loads,
+    hold: (until: Promise<void>) => {
+      gate = until;
+    },
+  };
 }
 
 const setup = () => {
@@ -142,7 +148,7 @@ test("more loads at once than the limit are refused, and later ones succeed", as
   one.hold(release.promise);
   const many = Array.from({ length: limits.cacheLoadsAtOnce }, (_, n) => one.lookup.get(`x${n}`));
   await new Promise((resolve) => setImmediate(resolve));
-  expect(one.lookup.get("one more")).rejects.toBeInstanceOf(Overloaded);
+  await expect(one.lookup.get("one more")).rejects.toBeInstanceOf(Overloaded);
   release.resolve();
   await Promise.all(many);
   expect(await one.lookup.get("a")).toEqual({ id: 1 });

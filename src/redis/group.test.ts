@@ -71,7 +71,7 @@ test("a failed run fails its own requests only", async () => {
   const first = group.read("a");
   const second = group.read("b");
   runs[0]?.fail(new Error("away"));
-  expect(first).rejects.toThrow("away");
+  await expect(first).rejects.toThrow("away");
   await turn();
   runs[1]?.finish();
   expect(await second).toBe("b@1");

@@ -47,8 +47,11 @@ export const cacheKeys = {
   sale: (sellerId: number, name: string) => `cache:sale:${sellerId}:${digest(name)}`,
 };
 
-/** string: how many sales a seller has made; a cached page of the list is valid while this stands still. */
-export const sellerVersionKey = (sellerId: number): string => `seller:${sellerId}:version`;
+/**
+ * string, TTL: a word drawn anew whenever a seller makes a sale; a page of the seller's list that a process
+ * holds is valid while the word stands. Random, not counted: a count could come back after a loss.
+ */
+export const sellerVersionKey = (sellerId: number): string => `cache:seller:${sellerId}:version`;
 
 /** sorted set: revoked token ids by the second at which they expire anyway. */
 export const revokedKey = "revoked:tokens";

@@ -31,6 +31,8 @@ export const sales = mysqlTable(
   },
   (table) => [
     uniqueIndex("sales_seller_name").on(table.sellerId, table.nameKey),
+    // With the primary key that every index ends in, this is the order of a seller's list.
+    index("sales_seller").on(table.sellerId),
     index("sales_warmed").on(table.warmedAt),
     check("sales_not_oversold", sql.raw("`granted` <= `total` + `returned`")),
   ],
