@@ -85,6 +85,7 @@ export const limits = {
   mysqlConnectTimeoutMs: 2_000,
   mysqlQueryTimeoutMs: 5_000,
   mysqlPoolConnections: 8,
+  ledgerPoolConnections: 4,
   mysqlPoolWaitersMax: 64,
   migrationLockSeconds: 60,
   migrationStatementMs: 600_000,
@@ -118,10 +119,16 @@ export const limits = {
   serverLogTailLines: 12,
   socketPathBytesMax: 103,
 
+  // Health.
+  lagDegradedMs: 5_000,
+  serversRetryMs: 250,
+
   // Stopping.
   stopReadyGraceMs: 1_000,
   stopRequestsMs: 8_000,
-  stopDrainMs: 12_000,
+  stopDrainMs: 11_000,
+  stopDrainGraceMs: 1_000,
+  metricsWaitMs: 1_000,
 } as const;
 
 /** Throws when two bounds contradict each other; called once at start. */
@@ -137,7 +144,8 @@ export function assertLimits(): void {
     "answers precede resets",
   );
   must(
-    limits.stopReadyGraceMs + limits.stopRequestsMs + limits.stopDrainMs < 25_000,
+    limits.stopReadyGraceMs + limits.stopRequestsMs + limits.stopDrainMs + limits.stopDrainGraceMs <
+      24_000,
     "a stop must end within 25 s",
   );
   must(

@@ -10,6 +10,7 @@ describe("two names are the same", () => {
       ["ℌans", "hans"],
       ["Jose\u0301", "JOSÉ"],
       ["straße", "STRASSE"],
+      ["STRAẞE", "strasse"],
       ["ΟΔΟΣ", "οδοσ"],
       ["ﬁnn", "FINN"],
       ["a\uFE0Fb", "ab"],

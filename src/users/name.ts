@@ -7,14 +7,16 @@ import { limits } from "../limits.ts";
 
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
 const CONTROL = /\p{C}/u;
+const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
  * The form in which names are compared: compatibility forms, case and invisible characters make no
- * difference. Upper case comes before lower case because some letters (ß, ſ, ς) only meet there; NFKC comes
- * twice because folding can take a text out of that form.
+ * difference. The way to lower case leads through upper case because some letters (ß and ẞ, ſ, ς) only meet
+ * there; NFKC comes twice because folding can take a text out of that form.
  */
 export function foldName(name: string): string {
-  const folded = name.normalize("NFKC").toUpperCase().toLowerCase();
+  if (PLAIN.test(name)) return name.toLowerCase();
+  const folded = name.normalize("NFKC").toLowerCase().toUpperCase().toLowerCase();
   return folded.normalize("NFKC").replace(INVISIBLE, "");
 }
 

@@ -1,0 +1,108 @@
+import { expect, test } from "bun:test";
+import type { Passwords } from "../auth/passwords.ts";
+import type { Database } from "../db/client.ts";
+import type { Redis } from "../redis/client.ts";
+import { nameKeyOf } from "./name.ts";
+import { createUsers } from "./service.ts";
+
+interface Row {
+  id: number;
+  username: string;
+  nameKey: string;
+  kind: string;
+  passwordHash: string;
+}
+
+const duplicate = () =>
+  Object.assign(new Error("Failed query"), {
+    cause: Object.assign(new Error("duplicate"), { errno: 1062, sqlState: "23000" }),
+  });
+
+/** A users table that answers each question with all its rows or none, and a Redis that remembers. */
+function fixture(rows: Row[] = []) {
+  const asked = { mysql: 0, hashes: 0, dummies: 0 };
+  const texts = new Map<string, string>();
+  const ask = () => {
+    asked.mysql++;
+    return Promise.resolve(rows);
+  };
+  const db = {
+    select: () => ({ from: () => ({ where: () => ({ limit: ask }) }) }),
+    insert: () => ({
+      values: (row: Omit<Row, "id">) => {
+        if (rows.some(({ nameKey }) => nameKey === row.nameKey)) return Promise.reject(duplicate());
+        rows.push({ id: rows.length + 1, ...row });
+        return Promise.resolve([{ insertId: rows.length }]);
+      },
+    }),
+  };
+  const redis = {
+    get: (key: string) => Promise.resolve(texts.get(key) ?? null),
+    set: (key: string, value: string) => Promise.resolve(texts.set(key, value) && "OK"),
+  };
+  const passwords: Passwords = {
+    hash: (password) => {
+      asked.hashes++;
+      return Promise.resolve({ hash: `hash of ${password}` });
+    },
+    matches: (password, hash) => {
+      if (hash === undefined) asked.dummies++;
+      return Promise.resolve(hash === `hash of ${password}`);
+    },
+  };
+  const deps = { db: db as unknown as Database, redis: redis as unknown as Redis, passwords };
+  return { asked, rows, users: createUsers(deps), elsewhere: () => createUsers(deps) };
+}
+
+test("a user is found by any spelling of the name, without MySQL, on any process", async () => {
+  const { asked, users, elsewhere } = fixture();
+  expect(await users.register({ username: "Alice", password: "x", kind: "saler" })).toBe("created");
+  const before = asked.mysql;
+  const alice = { id: 1, username: "Alice", kind: "saler" as const };
+  expect(await users.find("ＡＬＩＣＥ")).toEqual(alice);
+  expect(await elsewhere().find("alice")).toEqual(alice);
+  expect(asked.mysql).toBe(before);
+});
+
+test("a name is taken in every spelling, and a known one costs no hash", async () => {
+  const { asked, users, rows } = fixture();
+  await users.register({ username: "Alice", password: "x", kind: "customer" });
+  const again = { username: "aLICE", password: "y", kind: "seller" as const };
+  expect(await users.register(again)).toBe("taken");
+  expect([asked.hashes, rows.length]).toEqual([1, 1]);
+});
+
+test("two who register one name at once: the unique index lets one have it", async () => {
+  const { users, rows } = fixture();
+  const outcomes = await Promise.all(
+    ["bob", "BOB"].map((username) => users.register({ username, password: "x", kind: "customer" })),
+  );
+  expect(outcomes.toSorted()).toEqual(["created", "taken"]);
+  expect(rows.length).toBe(1);
+});
+
+test("only the right password logs in", async () => {
+  const { users } = fixture();
+  await users.register({ username: "Alice", password: "right", kind: "customer" });
+  const user = { id: 1, username: "Alice", kind: "customer" as const };
+  const logIn = (password: string) => users.logIn({ username: "alice", password });
+  expect(await logIn("right")).toEqual({ kind: "ok", user });
+  expect(await logIn("wrong")).toEqual({ kind: "wrong_password", user });
+});
+
+test("an unknown name is checked against a hash like any other", async () => {
+  const { asked, users } = fixture();
+  for (const username of ["nobody", "", "x".repeat(10_000)]) {
+    expect(await users.logIn({ username, password: "x" })).toEqual({ kind: "unknown" });
+  }
+  expect(asked.dummies).toBe(3);
+});
+
+test("a row of an unknown kind is an error, not a customer", async () => {
+  const key = nameKeyOf("x");
+  const { users } = fixture([
+    { id: 1, username: "x", nameKey: key, kind: "alien", passwordHash: "" },
+  ]);
+  const message = await users.find("x").catch((error: Error) => error.message);
+  expect(message).toContain("unknown kind");
+});

@@ -1,0 +1,109 @@
+import { eq } from "drizzle-orm";
+import { z } from "zod";
+import type { Passwords } from "../auth/passwords.ts";
+import { isKind, type Kind } from "../auth/token.ts";
+import type { Database } from "../db/client.ts";
+import { isDuplicate } from "../db/errors.ts";
+import { limits } from "../limits.ts";
+import { createLookup } from "../redis/cache.ts";
+import type { Redis } from "../redis/client.ts";
+import { cacheKeys } from "../redis/keys.ts";
+import { foldName, nameKeyOf } from "./name.ts";
+import { users } from "./table.ts";
+
+/** What anyone may know of a user, and what never changes. */
+export interface UserFacts {
+  id: number;
+  username: string;
+  kind: Kind;
+}
+
+export type LogInOutcome =
+  | { kind: "ok"; user: UserFacts }
+  | { kind: "wrong_password"; user: UserFacts }
+  | { kind: "unknown" }
+  | { kind: "busy" };
+
+export interface Users {
+  /** Expects a name that `isAcceptableName` accepts. "busy": too many passwords wait to be hashed. */
+  register(input: {
+    username: string;
+    password: string;
+    kind: Kind;
+  }): Promise<"created" | "taken" | "busy">;
+  /** Takes the same time whether or not the user exists. */
+  logIn(input: { username: string; password: string }): Promise<LogInOutcome>;
+  /** By any spelling of the name; once warm without MySQL. */
+  find(username: string): Promise<UserFacts | undefined>;
+}
+
+interface Deps {
+  db: Database;
+  redis: Redis;
+  passwords: Passwords;
+}
+
+const factsSchema = z.object({
+  id: z.number().int().positive(),
+  username: z.string(),
+  kind: z.enum(["customer", "seller", "saler"]),
+});
+
+// Folding may make a name shorter, but not by this much: longer text is nobody's name.
+const NAME_UNITS_MAX = 8 * limits.usernameCharsMax;
+
+function kindOf(text: string): Kind {
+  if (!isKind(text)) throw new Error(`a user of the unknown kind ${text} is in the table`);
+  return text;
+}
+
+export function createUsers({ db, redis, passwords }: Deps): Users {
+  async function row(nameKey: string) {
+    const [found] = await db.select().from(users).where(eq(users.nameKey, nameKey)).limit(1);
+    return found && { ...found, kind: kindOf(found.kind) };
+  }
+
+  const known = createLookup<string, UserFacts>({
+    redis,
+    entriesMax: limits.cacheUsersMax,
+    memoryKey: (folded) => folded,
+    redisKey: cacheKeys.user,
+    load: async (folded) => {
+      const found = await row(nameKeyOf(folded));
+      return found && { id: found.id, username: found.username, kind: found.kind };
+    },
+    parse: (json) => factsSchema.parse(JSON.parse(json)),
+  });
+
+  return {
+    register: async ({ username, password, kind }) => {
+      const folded = foldName(username);
+      // Saves the hash; the unique index decides.
+      if ((await known.get(folded)) !== undefined) return "taken";
+      const hashed = await passwords.hash(password);
+      if (hashed === "busy") return "busy";
+      try {
+        const [{ insertId }] = await db
+          .insert(users)
+          .values({ username, nameKey: nameKeyOf(username), kind, passwordHash: hashed.hash });
+        await known.put(folded, { id: insertId, username, kind });
+        return "created";
+      } catch (error) {
+        if (isDuplicate(error)) return "taken";
+        throw error;
+      }
+    },
+
+    logIn: async ({ username, password }) => {
+      const found = username.length > NAME_UNITS_MAX ? undefined : await row(nameKeyOf(username));
+      const matches = await passwords.matches(password, found?.passwordHash);
+      if (matches === "busy") return { kind: "busy" };
+      if (found === undefined) return { kind: "unknown" };
+      const user = { id: found.id, username: found.username, kind: found.kind };
+      return { kind: matches ? "ok" : "wrong_password", user };
+    },
+
+    find: async (username) =>
+      username.length > NAME_UNITS_MAX ? undefined : known.get(foldName(username)),
+  };
+}
