@@ -125,7 +125,16 @@ export interface Config {
   readonly rateLimits: boolean;
 }
 
-export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: string[] };
+/** `servers` is what could be read of a faulty environment, so that its servers can be looked at as well. */
+export type ConfigResult =
+  | { ok: true; config: Config }
+  | { ok: false; problems: string[]; servers: ServerSettings };
+
+export interface ServerSettings {
+  readonly redisUrl: string | undefined;
+  readonly databaseUrl: string | undefined;
+  readonly durability: Durability;
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -156,7 +165,14 @@ export function readConfig(
       const name = String(issue.path[0]);
       return given[name] === undefined ? `${name} must be set` : `${name} ${issue.message}`;
     });
-    return { ok: false, problems };
+    const faulty = new Set(parsed.error.issues.map((issue) => String(issue.path[0])));
+    const sound = (name: string) => (faulty.has(name) ? undefined : given[name]);
+    const servers: ServerSettings = {
+      redisUrl: sound("REDIS_URL"),
+      databaseUrl: sound("DATABASE_URL"),
+      durability: sound("DURABILITY") === "fast" ? "fast" : "durable",
+    };
+    return { ok: false, problems, servers };
   }
   const value = parsed.data;
   return {

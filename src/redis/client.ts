@@ -11,6 +11,9 @@ export type { Redis } from "ioredis";
 /** `blocking` is for connections that wait in XREAD: they have no command timeout of their own. */
 export type RedisRole = "grabs" | "reads" | "subscriber" | "worker" | "blocking";
 
+const silenceMs = (role: RedisRole): number =>
+  limits.redisCommandTimeoutMs + (role === "blocking" ? limits.streamBlockMs : 0) + 500;
+
 /**
  * Opens a connection that reconnects for ever. `url` is `redis://…`, `rediss://…` or
  * `unix:///path/to/socket?db=0`. Commands fail at once while the connection is down.
@@ -23,6 +26,8 @@ export function connectRedis(url: string, role: RedisRole, log: Log): Redis {
     maxRetriesPerRequest: 0,
     enableReadyCheck: false,
     connectTimeout: limits.redisConnectTimeoutMs,
+    // A link that is half open never answers and never fails: silence after a command ends it.
+    ...(role === "subscriber" ? {} : { socketTimeout: silenceMs(role) }),
     retryStrategy: (attempt) => Math.min(50 * attempt, limits.redisReconnectDelayMsMax),
     ...(role === "blocking" ? {} : { commandTimeout: limits.redisCommandTimeoutMs }),
   };

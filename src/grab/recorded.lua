@@ -1,0 +1,23 @@
+#!lua
+-- recorded.lua: tell a sale how many of its grants MySQL has.
+--
+-- One script, because the sale may leave the set of unrecorded ones only if no grant has come since: a
+-- reader of a user's own list that does not find the sale there does not look at its winners.
+--
+-- KEYS   1 sale (hash)   2 unrecorded (set)
+-- ARGV   1 sale id   2 recorded, cumulative
+-- Reply  "missing" (the sale is not here), "behind" (grants are still to come), "level"
+local sale, unrecorded = KEYS[1], KEYS[2]
+local sale_id, reported = ARGV[1], tonumber(ARGV[2])
+
+local facts = redis.call("HMGET", sale, "granted", "recorded")
+if not facts[1] then return "missing" end
+local granted, recorded = tonumber(facts[1]), tonumber(facts[2])
+-- A message that comes late must not take back what a newer one said.
+if reported > recorded then
+  recorded = reported
+  redis.call("HSET", sale, "recorded", string.format("%d", recorded))
+end
+if recorded < granted then return "behind" end
+redis.call("SREM", unrecorded, sale_id)
+return "level"

@@ -1,0 +1,42 @@
+// A grab: the user's own rate first, then what this process knows for certain, then the queue to Redis.
+
+import type { GrabBuckets } from "./buckets.ts";
+import type { GrabOutcome } from "./outcome.ts";
+import type { GrabQueue } from "./queue.ts";
+import type { SoldOut } from "./soldout.ts";
+
+export type { GrabOutcome } from "./outcome.ts";
+
+export interface Grabs {
+  /**
+   * One attempt of one user on one sale of limit one. Never rejects: an outcome that is not known is
+   * `unavailable`, and repeating the attempt resolves it.
+   */
+  grab(saleId: number, userId: string): Promise<GrabOutcome>;
+}
+
+export interface GrabDeps {
+  readonly queue: GrabQueue;
+  readonly soldOut: SoldOut;
+  /** Absent when RATE_LIMITS is off. */
+  readonly buckets: GrabBuckets | undefined;
+  count(outcome: GrabOutcome): void;
+}
+
+export function createGrabs({ queue, soldOut, buckets, count }: GrabDeps): Grabs {
+  const counted = (outcome: GrabOutcome): GrabOutcome => {
+    count(outcome);
+    return outcome;
+  };
+  return {
+    grab(saleId, userId) {
+      const waitSeconds = buckets?.take(userId) ?? 0;
+      if (waitSeconds > 0) {
+        return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: waitSeconds }));
+      }
+      const known = soldOut.answer(saleId, userId);
+      if (known) return Promise.resolve(counted(known));
+      return queue.grab(saleId, userId, "").then(counted);
+    },
+  };
+}

@@ -1,0 +1,131 @@
+// After a sale is sold out this process may answer from memory, exactly: those who have won get their grant,
+// the rest "sold out". A snapshot is the whole winners hash, and counts only if the sale's numbers were the
+// same before and after the scan: then nobody won in between. It is dropped when those numbers move (a
+// return, a restock, a pause), which is asked again at least every second while it is used, and when the gate
+// closes or opens anew.
+
+import type { Clock } from "../clock.ts";
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import type { Redis } from "../redis/client.ts";
+import { saleKeys, shardOf } from "../redis/keys.ts";
+import type { Gates, OpenGate } from "./gates.ts";
+import { type GrabOutcome, outcomeOf } from "./outcome.ts";
+
+interface Snapshot {
+  readonly gate: OpenGate;
+  /** The numbers it was taken under, as one text. */
+  readonly numbers: string;
+  readonly winners: Map<string, number>;
+  checkedAt: number;
+  checking: boolean;
+}
+
+const SOLD_OUT = outcomeOf("sold_out");
+
+export class SoldOut {
+  readonly #snapshots = new Map<number, Snapshot>();
+  readonly #taking = new Set<number>();
+  #winners = 0;
+
+  constructor(readonly deps: { redis: Redis; gates: Gates; clock: Clock; log: Log }) {}
+
+  /** The exact answer, or undefined when Redis must be asked. */
+  answer(saleId: number, userId: string): GrabOutcome | undefined {
+    const snapshot = this.#snapshots.get(saleId);
+    if (!snapshot) return undefined;
+    const age = this.deps.clock.now() - snapshot.checkedAt;
+    if (this.deps.gates.at(shardOf(saleId)) !== snapshot.gate || age < 0) {
+      this.#drop(saleId);
+      return undefined;
+    }
+    if (age > limits.soldOutRefreshMs && !snapshot.checking) void this.#check(saleId, snapshot);
+    if (age > limits.soldOutTrustMs) return undefined;
+    const number = snapshot.winners.get(userId);
+    return number === undefined ? SOLD_OUT : { kind: "repeated", number };
+  }
+
+  /** Called when Redis has said "sold out" under `gate`: takes a snapshot unless there is one. */
+  notice(saleId: number, gate: OpenGate): void {
+    if (this.#snapshots.has(saleId) || this.#taking.has(saleId)) return;
+    this.#taking.add(saleId);
+    this.#take(saleId, gate)
+      .catch((error) => this.deps.log.debug({ saleId, reason: String(error) }, "no snapshot"))
+      .finally(() => this.#taking.delete(saleId));
+  }
+
+  async #take(saleId: number, gate: OpenGate): Promise<void> {
+    const askedAt = this.deps.clock.now();
+    const before = await this.#numbers(saleId);
+    if (!before || before.winners > limits.soldOutWinnersMax) return;
+    const winners = await this.#scan(saleId);
+    const after = await this.#numbers(saleId);
+    if (!winners || after?.text !== before.text) return;
+    while (this.#winners + winners.size > limits.soldOutWinnersTotalMax) {
+      const oldest = this.#snapshots.keys().next().value;
+      if (oldest === undefined) return;
+      this.#drop(oldest);
+    }
+    this.#winners += winners.size;
+    this.#snapshots.set(saleId, {
+      gate,
+      numbers: before.text,
+      winners,
+      checkedAt: askedAt,
+      checking: false,
+    });
+  }
+
+  /** Undefined unless the sale is open, sold out, of limit one, and without an end of its own. */
+  async #numbers(saleId: number): Promise<{ text: string; winners: number } | undefined> {
+    const keys = saleKeys(saleId);
+    const facts = await this.deps.redis.hmget(
+      keys.sale,
+      ...["state", "total", "granted", "returned", "limit", "closes"],
+    );
+    const [state, total, granted, returned, limit, closes] = facts;
+    const active = Number(granted) - Number(returned);
+    if (state !== "open" || limit !== "1" || closes !== null || active < Number(total))
+      return undefined;
+    return { text: facts.join(" "), winners: active };
+  }
+
+  async #scan(saleId: number): Promise<Map<string, number> | undefined> {
+    const winners = new Map<string, number>();
+    let cursor = "0";
+    do {
+      const [next, pairs] = await this.deps.redis.hscan(
+        saleKeys(saleId).winners,
+        cursor,
+        "COUNT",
+        1_000,
+      );
+      for (let i = 0; i < pairs.length; i += 2) winners.set(pairs[i] ?? "", Number(pairs[i + 1]));
+      if (winners.size > limits.soldOutWinnersMax) return undefined;
+      cursor = next;
+    } while (cursor !== "0");
+    return winners;
+  }
+
+  async #check(saleId: number, snapshot: Snapshot): Promise<void> {
+    snapshot.checking = true;
+    const askedAt = this.deps.clock.now();
+    try {
+      const numbers = await this.#numbers(saleId);
+      if (numbers?.text !== snapshot.numbers) this.#drop(saleId);
+      // The answer was true when it was asked for, not when it arrived.
+      else snapshot.checkedAt = askedAt;
+    } catch {
+      // Redis is away; the snapshot ages until it is not trusted any more.
+    } finally {
+      snapshot.checking = false;
+    }
+  }
+
+  #drop(saleId: number): void {
+    const snapshot = this.#snapshots.get(saleId);
+    if (!snapshot) return;
+    this.#snapshots.delete(saleId);
+    this.#winners -= snapshot.winners.size;
+  }
+}

@@ -1,0 +1,45 @@
+// What all parts of the ledger's thread share.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DatabasePool } from "../db/client.ts";
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import type { Redis } from "../redis/client.ts";
+import type { LedgerMetrics } from "./metrics.ts";
+import type { FromWorker, LedgerSettings, WitnessedGrant } from "./protocol.ts";
+
+export interface LedgerContext {
+  readonly settings: LedgerSettings;
+  readonly log: Log;
+  /** For commands that do not wait. */
+  readonly redis: Redis;
+  readonly pool: DatabasePool;
+  readonly metrics: LedgerMetrics;
+  /** Aborted when the thread is to drain and end. */
+  readonly stopping: AbortSignal;
+  post(message: FromWorker): void;
+  /** The grants of a shard that this process has confirmed lately. */
+  witnessed(shard: number): Promise<WitnessedGrant[]>;
+}
+
+/** Waits, or returns early when `signal` is aborted. */
+export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
+}
+
+/** Growing waits between tries, with jitter so that processes do not try in step. */
+export class BackOff {
+  #delayMs: number = limits.retryDelayMsMin;
+
+  constructor(readonly signal: AbortSignal) {}
+
+  async wait(): Promise<void> {
+    const delayMs = this.#delayMs * (0.5 + Math.random() / 2);
+    this.#delayMs = Math.min(this.#delayMs * 2, limits.retryDelayMsMax);
+    await pause(delayMs, this.signal);
+  }
+
+  reset(): void {
+    this.#delayMs = limits.retryDelayMsMin;
+  }
+}

@@ -1,0 +1,86 @@
+// The ledger entry as grab.lua writes it, read back. An entry lists all winners of one script call, with
+// consecutive numbers from `first`; a winner is `user`, or `user:slot:keyhash` where the slot is not the
+// first or the grab carried a key.
+
+/** One grant as it stands in the ledger. */
+export interface LedgerGrant {
+  readonly saleId: number;
+  readonly grantNo: number;
+  readonly userId: number;
+  readonly userSlot: number;
+  readonly keyHash: string | null;
+  readonly epoch: number;
+  readonly grantedAt: Date;
+}
+
+/** What one stream entry says. `marker` entries carry no grants; `broken` ones could not be read. */
+export type LedgerEntry =
+  | {
+      id: string;
+      kind: "grant";
+      saleId: number;
+      granted: number;
+      returned: number;
+      grants: LedgerGrant[];
+    }
+  | { id: string; kind: "marker" }
+  | { id: string; kind: "broken"; reason: string; payload: string };
+
+/** A stream id and its fields and values, as XREAD returns them. */
+export type RawEntry = [id: string, fields: string[]];
+
+const integer = (text: string | undefined, name: string): number => {
+  const value = Number(text);
+  if (text === undefined || text === "" || !Number.isSafeInteger(value) || value < 0) {
+    throw new Error(`${name} is not a whole number: ${text ?? "missing"}`);
+  }
+  return value;
+};
+
+/** Reads one entry. Never throws: what cannot be read is `broken`, with the reason, and stays visible. */
+export function parseEntry([id, list]: RawEntry): LedgerEntry {
+  const fields = new Map<string, string>();
+  for (let i = 0; i + 1 < list.length; i += 2) fields.set(list[i] ?? "", list[i + 1] ?? "");
+  try {
+    const kind = fields.get("kind");
+    if (kind === "epoch") return { id, kind: "marker" };
+    if (kind !== "grant") throw new Error(`unknown kind: ${kind ?? "missing"}`);
+    return parseGrants(id, fields);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { id, kind: "broken", reason, payload: JSON.stringify(list) };
+  }
+}
+
+function parseGrants(id: string, fields: Map<string, string>): LedgerEntry {
+  const saleId = integer(fields.get("sale"), "sale");
+  const epoch = integer(fields.get("epoch"), "epoch");
+  const grantedAt = new Date(integer(fields.get("at"), "at"));
+  if (Number.isNaN(grantedAt.getTime())) throw new Error("at is not a time");
+  const first = integer(fields.get("first"), "first");
+  const granted = integer(fields.get("granted"), "granted");
+  const returned = integer(fields.get("returned"), "returned");
+  const grants = (fields.get("users") ?? "").split(",").map((winner, index): LedgerGrant => {
+    const [user, slot = "1", key = ""] = winner.split(":");
+    return {
+      saleId,
+      grantNo: first + index,
+      userId: integer(user, "user"),
+      userSlot: integer(slot, "slot"),
+      keyHash: key === "" ? null : key,
+      epoch,
+      grantedAt,
+    };
+  });
+  if (first + grants.length - 1 !== granted) {
+    throw new Error(`${grants.length} grants from ${first} do not end at ${granted}`);
+  }
+  return { id, kind: "grant", saleId, granted, returned, grants };
+}
+
+/** Order of two stream ids: negative when `a` is older. */
+export function compareIds(a: string, b: string): number {
+  const [aMs = 0, aSeq = 0] = a.split("-").map(Number);
+  const [bMs = 0, bSeq = 0] = b.split("-").map(Number);
+  return aMs - bMs || aSeq - bSeq;
+}

@@ -1,0 +1,141 @@
+// Opens gates. A gate that is closed on this process is tried with what MySQL says of it: epoch and
+// incarnation. If Redis accepts both, another process has recovered the shard or nothing was lost, and they
+// are adopted. If it does not, recovery is due: this process leads it or waits for the one that does. It
+// tries until the gate is open or the thread stops.
+
+import { eq } from "drizzle-orm";
+import { reasonOf } from "../db/errors.ts";
+import { shardScripts } from "../grab/scripts.ts";
+import { limits } from "../limits.ts";
+import { saleKeys, shardOf } from "../redis/keys.ts";
+import { redisProblems } from "../redis/settings.ts";
+import { sales } from "../sales/table.ts";
+import { BackOff, type LedgerContext, pause } from "./context.ts";
+import { recover } from "./recover.ts";
+import type { ShardWriter } from "./shard.ts";
+import { shards } from "./table.ts";
+import type { WitnessStand } from "./witness.ts";
+
+export class Gatekeeper {
+  /** Why a shard's gate is closed, by shard; absent while it is open. */
+  readonly #closed = new Map<number, string>();
+  readonly #asking = new Set<number>();
+  #recovering = 0;
+
+  constructor(
+    readonly context: LedgerContext,
+    readonly writers: readonly ShardWriter[],
+    readonly stand: WitnessStand,
+  ) {}
+
+  closedBecause(shard: number): string | null {
+    return this.#closed.get(shard) ?? null;
+  }
+
+  /** Begins to open a gate unless that is under way; `epochMin` is the least epoch that may be adopted. */
+  open(shard: number, reason: string, epochMin = 0): void {
+    if (this.#closed.has(shard)) return;
+    this.#closed.set(shard, reason);
+    this.#open(shard, reason, epochMin)
+      .catch((error) => this.context.log.error({ err: error, shard }, "opening a gate ended"))
+      .finally(() => this.#closed.delete(shard));
+  }
+
+  /**
+   * Redis did not have a sale. If it was never put there, that is no loss and warming will do it; otherwise
+   * the whole shard is recovered under a later epoch than the one that missed it.
+   */
+  async missing(saleId: number, epoch: number): Promise<void> {
+    const shard = shardOf(saleId);
+    if (this.#closed.has(shard) || this.#asking.has(saleId)) return;
+    this.#asking.add(saleId);
+    try {
+      const [sale] = await this.context.pool.db
+        .select({ warmedAt: sales.warmedAt })
+        .from(sales)
+        .where(eq(sales.id, saleId));
+      if (!sale?.warmedAt) return;
+    } finally {
+      this.#asking.delete(saleId);
+    }
+    this.context.post({ type: "close", shard, epoch });
+    this.open(shard, `sale ${saleId} is missing in redis`, epoch + 1);
+  }
+
+  async #open(shard: number, reason: string, epochMin: number): Promise<void> {
+    const backOff = new BackOff(this.context.stopping);
+    while (!this.context.stopping.aborted) {
+      try {
+        const row = await this.#current(shard, epochMin);
+        if (row) {
+          const { epoch, incarnation } = row;
+          this.context.post({ type: "gate", shard, epoch, incarnation });
+          return;
+        }
+        if ((await this.#recover(shard, reason, epochMin)) !== "led_elsewhere") continue;
+        await pause(limits.recoveryWatchMs, this.context.stopping);
+      } catch (error) {
+        this.#closed.set(shard, `${reason}; ${reasonOf(error)}`);
+        this.context.log.warn({ shard, reason, failure: reasonOf(error) }, "the gate stays closed");
+        await backOff.wait();
+      }
+    }
+  }
+
+  /** What MySQL says of the shard, if Redis accepts it. */
+  async #current(shard: number, epochMin: number) {
+    const [row] = await this.context.pool.db.select().from(shards).where(eq(shards.shard, shard));
+    if (!row || row.incarnation === "" || row.epoch < epochMin) return undefined;
+    const problems = await redisProblems(this.context.redis, this.context.settings.durability);
+    if (problems.length > 0) throw new Error(problems.join("; "));
+    return (await this.#accepted(shard, row.epoch, row.incarnation)) ? row : undefined;
+  }
+
+  /** Calls the grab script without attempts: it looks at the gate and nothing else. */
+  async #accepted(shard: number, epoch: number, incarnation: string): Promise<boolean> {
+    const { redis } = this.context;
+    const keys = saleKeys(shard);
+    const { sha } = shardScripts(incarnation).grab;
+    try {
+      const [role] = (await redis.role()) as unknown as [string];
+      if (role !== "master") return false;
+      const reply = await redis.evalsha(
+        ...([
+          sha,
+          5,
+          keys.gate,
+          keys.sale,
+          keys.winners,
+          keys.ledger,
+          keys.unrecorded,
+          epoch,
+          0,
+          shard,
+        ] as const),
+      );
+      return Array.isArray(reply);
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) return false;
+      throw error;
+    }
+  }
+
+  async #recover(shard: number, reason: string, epochMin: number) {
+    while (this.#recovering >= limits.recoveriesAtOnce) {
+      await pause(limits.retryDelayMsMin / 10, this.context.stopping);
+      if (this.context.stopping.aborted) return "led_elsewhere";
+    }
+    this.#recovering += 1;
+    try {
+      // This process's own writer must not be in the middle of a batch while its shard is taken over.
+      await this.writers[shard]?.release();
+      return await recover(this.context, this.stand, {
+        shard,
+        reason,
+        adoptable: async () => (await this.#current(shard, epochMin)) !== undefined,
+      });
+    } finally {
+      this.#recovering -= 1;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// The main thread's side of the ledger: starts the thread, restarts one that died, and keeps what the thread
+// asks for and reports. A dead thread loses nothing: all it knows is in Redis and MySQL.
+
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import { allShards } from "../redis/keys.ts";
+import { ConfirmedGrants } from "./memory.ts";
+import type { FromWorker, LedgerSettings, LedgerStatus, ToWorker } from "./protocol.ts";
+
+export interface LedgerHooks {
+  opened(shard: number, epoch: number, incarnation: string): void;
+  closed(shard: number, epoch: number): void;
+}
+
+export interface LedgerHandle {
+  readonly confirmed: ConfirmedGrants;
+  /** The latest report, or undefined before the first and after the thread's death. */
+  status(): LedgerStatus | undefined;
+  /** How often the thread has been restarted. */
+  restarts(): number;
+  /** Asks for a closed gate to be opened: by adopting or by recovering. */
+  open(shard: number, reason: string): void;
+  missing(saleId: number, epoch: number): void;
+  /** The thread's metrics in Prometheus's text form; empty when it does not answer. */
+  metrics(): Promise<string>;
+  /** Writes what is left in the streams, gives the leases back, ends the thread. Bounded in time. */
+  drain(): Promise<void>;
+}
+
+export function startLedgerThread(
+  settings: LedgerSettings,
+  log: Log,
+  hooks: LedgerHooks,
+): LedgerHandle {
+  const confirmed = new ConfirmedGrants();
+  const metricsAsked = new Map<number, (text: string) => void>();
+  /** Shards whose gate is closed on this process: a new thread is asked for them again. */
+  const closed = new Map<number, string>(allShards.map((shard) => [shard, "start"]));
+  let worker: Worker;
+  let status: LedgerStatus | undefined;
+  let restarts = 0;
+  let restartDelayMs: number = limits.workerRestartDelayMsMin;
+  let nextRequest = 1;
+  let restartTimer: Timer | undefined;
+  let onDrained: (() => void) | undefined;
+
+  const send = (message: ToWorker): void => worker.postMessage(message);
+
+  function receive(message: FromWorker): void {
+    switch (message.type) {
+      case "gate":
+        closed.delete(message.shard);
+        hooks.opened(message.shard, message.epoch, message.incarnation);
+        return;
+      case "close":
+        hooks.closed(message.shard, message.epoch);
+        return;
+      case "witness":
+        send({
+          type: "witnessed",
+          request: message.request,
+          grants: confirmed.ofShard(message.shard),
+        });
+        return;
+      case "status":
+        status = message.status;
+        restartDelayMs = limits.workerRestartDelayMsMin;
+        return;
+      case "metrics":
+        metricsAsked.get(message.request)?.(message.text);
+        return;
+      case "drained":
+        onDrained?.();
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  function start(): void {
+    worker = new Worker(new URL("./thread.ts", import.meta.url));
+    worker.onmessage = (event: MessageEvent<FromWorker>) => receive(event.data);
+    worker.onerror = (event) => log.error({ reason: event.message }, "the ledger thread failed");
+    worker.addEventListener("close", ended);
+    send({ type: "start", settings });
+    for (const [shard, reason] of closed) send({ type: "open", shard, reason });
+  }
+
+  function ended(): void {
+    status = undefined;
+    if (onDrained) {
+      onDrained();
+      return;
+    }
+    restarts += 1;
+    log.error({ restarts, delayMs: restartDelayMs }, "the ledger thread is gone and starts again");
+    restartTimer = setTimeout(start, restartDelayMs);
+    restartDelayMs = Math.min(restartDelayMs * 2, limits.workerRestartDelayMsMax);
+  }
+
+  start();
+  return {
+    confirmed,
+    status: () => status,
+    restarts: () => restarts,
+    open(shard, reason) {
+      closed.set(shard, reason);
+      send({ type: "open", shard, reason });
+    },
+    missing: (saleId, epoch) => send({ type: "missing", saleId, epoch }),
+    async metrics() {
+      const request = nextRequest++;
+      const answer = new Promise<string>((resolve) => metricsAsked.set(request, resolve));
+      const giveUp = setTimeout(() => metricsAsked.get(request)?.(""), limits.metricsWaitMs);
+      send({ type: "metrics", request });
+      const text = await answer;
+      clearTimeout(giveUp);
+      metricsAsked.delete(request);
+      return text;
+    },
+    async drain() {
+      clearTimeout(restartTimer);
+      let giveUp: Timer | undefined;
+      await new Promise<void>((resolve) => {
+        onDrained = resolve;
+        giveUp = setTimeout(resolve, limits.stopDrainMs + limits.stopDrainGraceMs);
+        send({ type: "drain" });
+      });
+      clearTimeout(giveUp);
+      worker.terminate();
+    },
+  };
+}

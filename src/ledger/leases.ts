@@ -1,0 +1,109 @@
+// Who writes which shard. Every second each process shows that it lives, renews the leases it holds, gives
+// back what exceeds its share of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
+
+import { hostname } from "node:os";
+import { and, eq, gt, inArray, lt, sql } from "drizzle-orm";
+import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
+import { limits } from "../limits.ts";
+import type { LedgerContext } from "./context.ts";
+import type { ShardWriter } from "./shard.ts";
+import { processes, shards } from "./table.ts";
+import { leaseEnd } from "./writer.ts";
+
+const AGO = (seconds: number) => sql`NOW(3) - INTERVAL ${sql.raw(String(seconds))} SECOND`;
+
+export class Leases {
+  /** Processes with a fresh heartbeat, this one included. */
+  living = 1;
+
+  constructor(
+    readonly context: LedgerContext,
+    readonly writers: readonly ShardWriter[],
+  ) {}
+
+  /** One round. Throws when MySQL does not answer. */
+  async tick(): Promise<void> {
+    await this.#beat();
+    const { processId } = this.context.settings;
+    const { db } = this.context.pool;
+    const owned = this.writers.filter((writer) => writer.owned);
+    if (owned.length > 0) {
+      await db
+        .update(shards)
+        .set({ leaseUntil: leaseEnd() })
+        .where(
+          and(
+            inArray(
+              shards.shard,
+              owned.map((writer) => writer.shard),
+            ),
+            eq(shards.leaseOwner, processId),
+          ),
+        );
+    }
+    const rows = await db
+      .select({
+        ...{ shard: shards.shard, owner: shards.leaseOwner, incarnation: shards.incarnation },
+        expired: sql<number | null>`${shards.leaseUntil} < NOW(3)`,
+        connectionId: shards.connectionId,
+      })
+      .from(shards);
+    const share = Math.ceil(limits.shards / this.living);
+    let held = 0;
+    for (const row of rows) {
+      const writer = this.writers[row.shard];
+      if (!writer?.owned) continue;
+      held += 1;
+      if (row.owner !== processId || held > share) {
+        held -= 1;
+        void writer.release();
+      }
+    }
+    for (const row of rows) {
+      const writer = this.writers[row.shard];
+      const free = row.owner === null || row.expired === 1 || row.owner === processId;
+      if (!writer || writer.owned || !free || row.incarnation === "" || held >= share) continue;
+      if (await this.#claim(writer, row.connectionId)) held += 1;
+    }
+    this.context.metrics.leases.set(held);
+  }
+
+  async #claim(writer: ShardWriter, holder: number | null): Promise<boolean> {
+    try {
+      return await writer.claim();
+    } catch (error) {
+      // An expired holder that still has the row locked is stopped in the middle of its transaction.
+      if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT && holder !== null) {
+        await this.context.pool.db.execute(sql`KILL ${sql.raw(String(holder))}`);
+      }
+      this.context.log.warn(
+        { shard: writer.shard, reason: reasonOf(error) },
+        "the lease is not to be had",
+      );
+      return false;
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { db } = this.context.pool;
+    await db
+      .insert(processes)
+      .values({
+        ...{ id: this.context.settings.processId, host: hostname(), pid: process.pid },
+        ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)` },
+      })
+      .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)` } });
+    const rows = await db
+      .select({ id: processes.id })
+      .from(processes)
+      .where(gt(processes.heartbeatAt, AGO(limits.leaseSeconds)));
+    this.living = Math.max(1, rows.length);
+  }
+
+  /** Takes this process out of the count, and with it long dead ones. */
+  async leave(): Promise<void> {
+    const { db } = this.context.pool;
+    await db.delete(processes).where(eq(processes.id, this.context.settings.processId));
+    await db.delete(processes).where(lt(processes.heartbeatAt, AGO(86_400)));
+  }
+}

@@ -1,0 +1,58 @@
+// The messages between the main thread and the ledger's thread, and nothing else.
+
+import type { Durability } from "../config.ts";
+import type { LedgerGrant } from "./entry.ts";
+
+/** What the thread needs of the settings. */
+export interface LedgerSettings {
+  readonly redisUrl: string;
+  readonly databaseUrl: string;
+  readonly durability: Durability;
+  readonly ledgerKeepMs: number;
+  readonly logLevel: string;
+  /** Names this process in leases and heartbeats. */
+  readonly processId: string;
+}
+
+/** A grant that this process has confirmed to a user; without the epoch, which recovery gives anew. */
+export type WitnessedGrant = Omit<LedgerGrant, "epoch">;
+
+export type ToWorker =
+  | { type: "start"; settings: LedgerSettings }
+  /** A gate is closed on this process: adopt what another process has opened, or recover. */
+  | { type: "open"; shard: number; reason: string }
+  /** Redis did not have a sale that MySQL knows; asked under `epoch`. */
+  | { type: "missing"; saleId: number; epoch: number }
+  | { type: "witnessed"; request: number; grants: WitnessedGrant[] }
+  | { type: "metrics"; request: number }
+  | { type: "drain" };
+
+export type FromWorker =
+  | { type: "gate"; shard: number; epoch: number; incarnation: string }
+  /** The gate of `epoch` must not be used any more. */
+  | { type: "close"; shard: number; epoch: number }
+  | { type: "witness"; request: number; shard: number }
+  | { type: "status"; status: LedgerStatus }
+  | { type: "metrics"; request: number; text: string }
+  | { type: "drained" };
+
+export interface ShardStatus {
+  readonly shard: number;
+  /** True while this process holds the lease and writes. */
+  readonly owned: boolean;
+  /** Why the gate is not open on this process, or null. */
+  readonly closed: string | null;
+  /** Grants in Redis that MySQL does not have yet; known on the owner only. */
+  readonly backlogGrants: number;
+  /** Age of the oldest entry that is read and not yet written. */
+  readonly lagMs: number;
+}
+
+/** How the ledger's thread is doing; sent every second. */
+export interface LedgerStatus {
+  /** "ok", or what is wrong. */
+  readonly mysql: string;
+  readonly redis: string;
+  readonly livingProcesses: number;
+  readonly shards: ShardStatus[];
+}

@@ -1,0 +1,259 @@
+// One shard on its owner: claim the lease, read the stream from the cursor, write batch after batch, tell
+// Redis what is recorded, trim what nobody needs any more; until the lease is gone or the thread stops.
+//
+// Each owned shard has two connections of its own. The one to Redis waits in XREAD. The one to MySQL has its
+// id in the shard's row, so that whoever takes over can end a transaction whose process has stopped.
+
+import { and, eq, isNull, lt, ne, or, sql } from "drizzle-orm";
+import { type DatabaseConnection, openConnection } from "../db/client.ts";
+import { reasonOf } from "../db/errors.ts";
+import { shardScripts } from "../grab/scripts.ts";
+import { limits } from "../limits.ts";
+import { connectRedis, type Redis } from "../redis/client.ts";
+import { saleKeys, shardKeys } from "../redis/keys.ts";
+import { isFence } from "../redis/script.ts";
+import { sales } from "../sales/table.ts";
+import { BackOff, type LedgerContext, pause } from "./context.ts";
+import type { LedgerEntry } from "./entry.ts";
+import { batchesOf, fillsBatch, readStream } from "./stream.ts";
+import { shards } from "./table.ts";
+import { leaseEnd, writeBatch } from "./writer.ts";
+
+export interface ShardHooks {
+  /** The Redis behind this shard may have lost something. */
+  onFence(shard: number, reason: string): void;
+}
+
+export class ShardWriter {
+  #running: Promise<void> | undefined;
+  #stop = new AbortController();
+  #cursor = "0-0";
+  #incarnation = "";
+  /** Cumulative recorded counts that Redis has not confirmed yet. */
+  readonly #untold = new Map<number, number>();
+  #oldestReadAt: number | undefined;
+
+  constructor(
+    readonly context: LedgerContext,
+    readonly shard: number,
+    readonly hooks: ShardHooks,
+  ) {}
+
+  get owned(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Age of the oldest entry that is read and not written yet, in milliseconds. */
+  get lagMs(): number {
+    return this.#oldestReadAt === undefined ? 0 : Math.max(0, Date.now() - this.#oldestReadAt);
+  }
+
+  /** Takes the lease if it is free and begins to write. False when another process holds it. */
+  async claim(): Promise<boolean> {
+    if (this.#running) return true;
+    const connection = await openConnection(this.context.settings.databaseUrl);
+    if (!(await this.#takeLease(connection))) {
+      await connection.close();
+      return false;
+    }
+    this.#stop = new AbortController();
+    this.#running = this.#run(connection).finally(() => {
+      this.#running = undefined;
+    });
+    return true;
+  }
+
+  /** Ends after the batch in hand and gives the lease back. */
+  async release(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** Ends only when the stream is empty up to now, then gives the lease back. */
+  async drain(): Promise<void> {
+    const redis = this.context.redis;
+    const { ledger } = shardKeys(this.shard);
+    while (this.owned) {
+      const newest = await redis.xrevrange(ledger, "+", "-", "COUNT", 1).catch(() => []);
+      if (newest.length === 0 || newest[0]?.[0] === this.#cursor) break;
+      await pause(limits.batchDelayMs, new AbortController().signal);
+    }
+    await this.release();
+  }
+
+  async #takeLease({ db, threadId }: DatabaseConnection): Promise<boolean> {
+    const me = this.context.settings.processId;
+    const [result] = await db
+      .update(shards)
+      .set({ leaseOwner: me, leaseUntil: leaseEnd(), connectionId: threadId })
+      .where(
+        and(
+          eq(shards.shard, this.shard),
+          // An empty incarnation means that a recovery is at work: its leader writes, nobody else.
+          ne(shards.incarnation, ""),
+          or(
+            isNull(shards.leaseOwner),
+            eq(shards.leaseOwner, me),
+            lt(shards.leaseUntil, sql`NOW(3)`),
+          ),
+        ),
+      );
+    return result.affectedRows === 1;
+  }
+
+  async #run(connection: DatabaseConnection): Promise<void> {
+    const { context, shard } = this;
+    const log = context.log.child({ shard });
+    const reader = connectRedis(context.settings.redisUrl, "blocking", log);
+    const abortRead = () => reader.disconnect();
+    this.#stop.signal.addEventListener("abort", abortRead, { once: true });
+    let at = connection;
+    const backOff = new BackOff(this.#stop.signal);
+    log.debug("writing");
+    try {
+      await this.#loadState(at);
+      while (!this.#stop.signal.aborted) {
+        try {
+          if (!(await this.#step(reader, at))) break;
+          backOff.reset();
+        } catch (error) {
+          if (this.#stop.signal.aborted) break;
+          context.metrics.retries.inc();
+          log.warn({ reason: reasonOf(error) }, "the ledger waits and tries again");
+          await backOff.wait();
+          at = await this.#freshConnection(at);
+        }
+      }
+    } catch (error) {
+      log.error({ reason: reasonOf(error) }, "writing ended");
+    } finally {
+      this.#stop.signal.removeEventListener("abort", abortRead);
+      reader.disconnect();
+      this.#oldestReadAt = undefined;
+      await this.#giveBack(at);
+    }
+  }
+
+  async #loadState({ db }: DatabaseConnection): Promise<void> {
+    const [row] = await db.select().from(shards).where(eq(shards.shard, this.shard));
+    this.#cursor = row?.lastId ?? "0-0";
+    this.#incarnation = row?.incarnation ?? "";
+    // A predecessor may have died between COMMIT and telling Redis.
+    const waiting = (await this.context.redis.smembers(shardKeys(this.shard).unrecorded)).map(
+      Number,
+    );
+    for (const saleId of waiting) {
+      const [sale] = await db
+        .select({ granted: sales.granted })
+        .from(sales)
+        .where(eq(sales.id, saleId));
+      if (sale) this.#untold.set(saleId, sale.granted);
+    }
+  }
+
+  /** One read and the transactions that it fills. False when the lease is gone. */
+  async #step(reader: Redis, connection: DatabaseConnection): Promise<boolean> {
+    if (reader.status !== "ready") await readyOrThrow(reader);
+    if (this.#untold.size > 0) await this.#tellRedis();
+    const entries = await readStream(reader, this.shard, this.#cursor, limits.streamBlockMs);
+    if (entries.length === 0) return true;
+    this.#oldestReadAt = Number(entries[0]?.id.split("-")[0]);
+    if (!fillsBatch(entries)) {
+      // A little patience makes few large transactions out of many small ones.
+      await pause(limits.batchDelayMs, this.#stop.signal);
+      entries.push(
+        ...(await readStream(this.context.redis, this.shard, entries.at(-1)?.id ?? this.#cursor)),
+      );
+    }
+    for (const batch of batchesOf(entries)) {
+      if (!(await this.#write(connection, batch))) return false;
+    }
+    this.#oldestReadAt = undefined;
+    await this.#tellRedis();
+    return true;
+  }
+
+  async #write({ db }: DatabaseConnection, batch: LedgerEntry[]): Promise<boolean> {
+    const { metrics, settings, log } = this.context;
+    const end = metrics.batchSeconds.startTimer();
+    const result = await writeBatch(db, settings.processId, this.shard, batch);
+    if (result.kind === "not_owner") return false;
+    end();
+    metrics.rows.inc(result.rows);
+    metrics.batchRows.observe(result.rows);
+    if (result.dead > 0) {
+      metrics.deadLetters.inc(result.dead);
+      log.error({ shard: this.shard, count: result.dead }, "entries went to dead_letters");
+    }
+    this.#cursor = result.lastId;
+    for (const [saleId, granted] of result.recorded) this.#untold.set(saleId, granted);
+    return true;
+  }
+
+  /** Tells Redis what MySQL has, and trims the stream behind the cursor, less what is to be kept. */
+  async #tellRedis(): Promise<void> {
+    const { recorded } = shardScripts(this.#incarnation);
+    const { ledger } = shardKeys(this.shard);
+    const pipeline = this.context.redis.pipeline();
+    const told = [...this.#untold];
+    for (const [saleId, granted] of told) {
+      const keys = saleKeys(saleId);
+      pipeline.evalsha(recorded.sha, 2, keys.sale, keys.unrecorded, saleId, granted);
+    }
+    const keepMs = this.context.settings.ledgerKeepMs;
+    const cursorMs = Number(this.#cursor.split("-")[0]);
+    const minId =
+      keepMs === 0 ? this.#cursor : `${Math.max(0, Math.min(cursorMs, Date.now() - keepMs))}-0`;
+    pipeline.xtrim(ledger, "MINID", "=", minId);
+    const replies = (await pipeline.exec()) ?? [];
+    const failure = replies.find(([error]) => error)?.[0];
+    if (failure && isFence(failure)) {
+      this.hooks.onFence(this.shard, failure.message);
+      throw failure;
+    }
+    if (failure) throw failure;
+    for (const [saleId, granted] of told) {
+      if (this.#untold.get(saleId) === granted) this.#untold.delete(saleId);
+    }
+  }
+
+  async #freshConnection(old: DatabaseConnection): Promise<DatabaseConnection> {
+    old.destroy();
+    try {
+      const connection = await openConnection(this.context.settings.databaseUrl);
+      await this.#takeLease(connection);
+      return connection;
+    } catch {
+      // The next step fails on the old one and comes back here, after a longer wait.
+      return old;
+    }
+  }
+
+  async #giveBack(connection: DatabaseConnection): Promise<void> {
+    try {
+      await connection.db
+        .update(shards)
+        .set({ leaseOwner: null, leaseUntil: null, connectionId: null })
+        .where(
+          and(eq(shards.shard, this.shard), eq(shards.leaseOwner, this.context.settings.processId)),
+        );
+      await connection.close();
+    } catch {
+      // It runs out by itself.
+      connection.destroy();
+    }
+  }
+}
+
+function readyOrThrow(redis: Redis): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error("redis is away")),
+      limits.redisConnectTimeoutMs,
+    );
+    redis.once("ready", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,169 @@
+// Entry of the ledger's thread. It has its own connections and its own pool, so that nothing the API does can
+// hold up what is already granted, and nothing here can hold up an answer.
+
+import { openPool } from "../db/client.ts";
+import { reasonOf } from "../db/errors.ts";
+import { limits } from "../limits.ts";
+import { createLog } from "../log.ts";
+import { connectRedis, type Redis } from "../redis/client.ts";
+import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
+import { type LedgerContext, pause } from "./context.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
+import { Leases } from "./leases.ts";
+import { createLedgerMetrics } from "./metrics.ts";
+import type {
+  FromWorker,
+  LedgerSettings,
+  LedgerStatus,
+  ToWorker,
+  WitnessedGrant,
+} from "./protocol.ts";
+import { ShardWriter } from "./shard.ts";
+import { WitnessStand } from "./witness.ts";
+
+declare const self: Worker;
+
+const post = (message: FromWorker): void => self.postMessage(message);
+
+/** Questions to the main thread that are not answered yet. */
+const asked = new Map<number, (grants: WitnessedGrant[]) => void>();
+let nextRequest = 1;
+
+function witnessed(shard: number): Promise<WitnessedGrant[]> {
+  const request = nextRequest++;
+  return new Promise((resolve) => {
+    asked.set(request, resolve);
+    post({ type: "witness", request, shard });
+  });
+}
+
+function startLedger(settings: LedgerSettings) {
+  const stop = new AbortController();
+  const log = createLog(settings.logLevel, { thread: "ledger" });
+  const context: LedgerContext = {
+    ...{ settings, log, post, witnessed, stopping: stop.signal },
+    redis: connectRedis(settings.redisUrl, "worker", log),
+    pool: openPool(settings.databaseUrl, limits.ledgerPoolConnections),
+    metrics: createLedgerMetrics(),
+  };
+  const writers = allShards.map(
+    (shard) =>
+      new ShardWriter(context, shard, { onFence: (at, reason) => keeper.open(at, reason) }),
+  );
+  const stand = new WitnessStand(context);
+  const keeper = new Gatekeeper(context, writers, stand);
+  const leases = new Leases(context, writers);
+  let mysql = "starting";
+
+  const rounds = [
+    every(limits.leaseRenewMs, stop.signal, async () => {
+      try {
+        await leases.tick();
+        mysql = "ok";
+      } catch (error) {
+        mysql = reasonOf(error);
+      }
+      const backlogs = await backlogsOf(context.redis, writers).catch(
+        () => new Map<number, number>(),
+      );
+      post({ type: "status", status: statusOf(backlogs) });
+    }),
+    every(limits.recoveryWatchMs, stop.signal, () => stand.attend().catch(() => undefined)),
+  ];
+
+  function statusOf(backlogs: Map<number, number>): LedgerStatus {
+    const shards = writers.map((writer) => ({
+      ...{ shard: writer.shard, owned: writer.owned, lagMs: writer.lagMs },
+      closed: keeper.closedBecause(writer.shard),
+      backlogGrants: backlogs.get(writer.shard) ?? 0,
+    }));
+    context.metrics.backlog.set(shards.reduce((sum, shard) => sum + shard.backlogGrants, 0));
+    context.metrics.lag.set(Math.max(...shards.map((shard) => shard.lagMs)) / 1_000);
+    const redis = context.redis.status === "ready" ? "ok" : context.redis.status;
+    return { mysql, redis, livingProcesses: leases.living, shards };
+  }
+
+  async function drain(): Promise<void> {
+    await Promise.race([
+      Promise.all(writers.map((writer) => writer.drain())),
+      pause(limits.stopDrainMs, new AbortController().signal),
+    ]);
+    stop.abort();
+    await Promise.allSettled([...rounds, ...writers.map((writer) => writer.release())]);
+    await leases.leave().catch(() => undefined);
+    await context.pool.close().catch(() => undefined);
+    context.redis.disconnect();
+    post({ type: "drained" });
+  }
+
+  return { context, keeper, drain };
+}
+
+/** Runs `work` again and again with a pause in between, until the signal; resolves when the last has ended. */
+async function every(
+  milliseconds: number,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    await work();
+    await pause(milliseconds, signal);
+  }
+}
+
+/** Grants that wait for MySQL, by shard, for the shards that this process writes. */
+async function backlogsOf(redis: Redis, writers: ShardWriter[]): Promise<Map<number, number>> {
+  const backlogs = new Map<number, number>();
+  for (const { shard, owned } of writers) {
+    if (!owned) continue;
+    const waiting = await redis.smembers(shardKeys(shard).unrecorded);
+    let grants = 0;
+    for (const saleId of waiting.slice(0, limits.counterSalesPerReadMax)) {
+      const [granted, recorded] = await redis.hmget(
+        saleKeys(Number(saleId)).sale,
+        "granted",
+        "recorded",
+      );
+      grants += Math.max(0, Number(granted) - Number(recorded));
+    }
+    backlogs.set(shard, grants);
+  }
+  return backlogs;
+}
+
+let ledger: ReturnType<typeof startLedger> | undefined;
+
+async function receive(message: ToWorker): Promise<void> {
+  switch (message.type) {
+    case "start":
+      ledger = startLedger(message.settings);
+      return;
+    case "open":
+      ledger?.keeper.open(message.shard, message.reason);
+      return;
+    case "missing":
+      await ledger?.keeper.missing(message.saleId, message.epoch);
+      return;
+    case "witnessed":
+      asked.get(message.request)?.(message.grants);
+      asked.delete(message.request);
+      return;
+    case "metrics":
+      post({
+        ...{ type: "metrics", request: message.request },
+        text: (await ledger?.context.metrics.registry.metrics()) ?? "",
+      });
+      return;
+    case "drain":
+      await ledger?.drain();
+      return;
+    default:
+      message satisfies never;
+  }
+}
+
+self.onmessage = (event: MessageEvent<ToWorker>) => {
+  receive(event.data).catch((error) =>
+    ledger?.context.log.error({ err: error }, "a message failed"),
+  );
+};

@@ -1,0 +1,99 @@
+// What a Redis has lost, the processes that confirmed it may still know. Each keeps its latest grants in
+// memory (main thread) and hands those of a shard in when a recovery of that shard asks for them: rows in
+// `witnesses`, ended by one with grant number 0 that says "this is all". The leader waits for every process
+// whose heart still beats, so a grant is lost only if the process that confirmed it died at the same moment.
+
+import { and, eq, gt, inArray, lte, ne, sql } from "drizzle-orm";
+import type { Database } from "../db/client.ts";
+import { limits } from "../limits.ts";
+import { sales } from "../sales/table.ts";
+import { type LedgerContext, pause } from "./context.ts";
+import type { WitnessedGrant } from "./protocol.ts";
+import { processes, shards, witnesses } from "./table.ts";
+
+/** Hands in what this process knows of a shard and MySQL does not have, once per epoch. */
+export class WitnessStand {
+  readonly #heard = new Map<number, number>();
+
+  constructor(readonly context: LedgerContext) {}
+
+  /** Looks for recoveries that wait for this process, on any process. */
+  async attend(): Promise<void> {
+    const { db } = this.context.pool;
+    const waiting = await db
+      .select({ shard: shards.shard, epoch: shards.epoch })
+      .from(shards)
+      .where(and(eq(shards.incarnation, ""), gt(shards.epoch, 0)));
+    for (const { shard, epoch } of waiting) await this.handIn(shard, epoch);
+  }
+
+  async handIn(shard: number, epoch: number): Promise<void> {
+    if (this.#heard.get(shard) === epoch) return;
+    const { db } = this.context.pool;
+    const { processId } = this.context.settings;
+    const known = await unrecorded(db, await this.context.witnessed(shard));
+    for (let at = 0; at < known.length; at += limits.batchGrantsMax) {
+      const rows = known.slice(at, at + limits.batchGrantsMax);
+      await db
+        .insert(witnesses)
+        .values(rows.map((grant) => ({ shard, epoch, processId, ...grant })));
+    }
+    const end = { saleId: 0, grantNo: 0, userId: 0, userSlot: 0, grantedAt: new Date() };
+    await db.insert(witnesses).values({ shard, epoch, processId, ...end });
+    this.#heard.set(shard, epoch);
+  }
+}
+
+/** Leaves out what the ledger has recorded anyway, which is nearly all. */
+async function unrecorded(db: Database, grants: WitnessedGrant[]): Promise<WitnessedGrant[]> {
+  const ids = [...new Set(grants.map((grant) => grant.saleId))];
+  if (ids.length === 0) return [];
+  const rows = await db
+    .select({ id: sales.id, granted: sales.granted })
+    .from(sales)
+    .where(inArray(sales.id, ids));
+  const recorded = new Map(rows.map((row) => [row.id, row.granted]));
+  return grants.filter((grant) => grant.grantNo > (recorded.get(grant.saleId) ?? 0));
+}
+
+/**
+ * Waits until every living process has handed in, and returns what they know by sale. A process that stops
+ * answering is waited for until its heartbeat is old. `onWait` is called while waiting, to keep the lease.
+ */
+export async function hearWitnesses(
+  db: Database,
+  shard: number,
+  epoch: number,
+  onWait: () => Promise<void>,
+): Promise<Map<number, WitnessedGrant[]>> {
+  const ofRecovery = and(eq(witnesses.shard, shard), eq(witnesses.epoch, epoch));
+  for (;;) {
+    const living = await db
+      .select({ id: processes.id })
+      .from(processes)
+      .where(
+        gt(
+          processes.heartbeatAt,
+          sql`NOW(3) - INTERVAL ${sql.raw(String(limits.leaseSeconds))} SECOND`,
+        ),
+      );
+    const heard = await db
+      .select({ id: witnesses.processId })
+      .from(witnesses)
+      .where(and(ofRecovery, eq(witnesses.grantNo, 0)));
+    const ids = new Set(heard.map((row) => row.id));
+    if (living.every((process) => ids.has(process.id))) break;
+    await onWait();
+    await pause(limits.recoveryWatchMs / 10, new AbortController().signal);
+  }
+  const rows = await db
+    .select()
+    .from(witnesses)
+    .where(and(ofRecovery, ne(witnesses.grantNo, 0)));
+  return Map.groupBy(rows, (row) => row.saleId);
+}
+
+/** Removes what was handed in for this recovery and for earlier ones. */
+export async function dismissWitnesses(db: Database, shard: number, epoch: number): Promise<void> {
+  await db.delete(witnesses).where(and(eq(witnesses.shard, shard), lte(witnesses.epoch, epoch)));
+}

@@ -1,0 +1,44 @@
+// The operations port: details and metrics, on the loopback interface only.
+
+import type { LedgerHandle } from "../ledger/handle.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Health } from "./health.ts";
+
+export interface OpsDeps {
+  readonly port: number;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  ledger(): LedgerHandle | undefined;
+}
+
+/** Serves `/livez`, `/readyz` and `/metrics`. Throws when the port is taken. */
+export function startOps({ port, health, metrics, ledger }: OpsDeps) {
+  const noStore = { "Cache-Control": "no-store" };
+  const readyz = (): Response => {
+    const details = health.details();
+    const status = details.status === "ok" || details.status === "degraded" ? 200 : 503;
+    return Response.json(details, { status, headers: noStore });
+  };
+  return Bun.serve({
+    hostname: "127.0.0.1",
+    port,
+    development: false,
+    routes: {
+      "/livez": () =>
+        Response.json(
+          { status: "ok", uptimeSeconds: Math.round(process.uptime()) },
+          { headers: noStore },
+        ),
+      "/readyz": readyz,
+      "/metrics": async () => {
+        const own = await metrics.registry.metrics();
+        const ofLedger = (await ledger()?.metrics()) ?? "";
+        return new Response(`${own}\n${ofLedger}`, {
+          headers: { "Content-Type": metrics.registry.contentType },
+        });
+      },
+    },
+    fetch: () => new Response("404 page not found", { status: 404 }),
+    error: () => new Response("500", { status: 500 }),
+  });
+}
