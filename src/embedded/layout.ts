@@ -25,6 +25,7 @@ const OURS = new Set([
   "lock-journal",
   "running.json",
   "secrets.json",
+  "secrets.json.new",
   "demo.json",
   "redis",
   "redis.log",
