@@ -129,11 +129,14 @@ export class Gatekeeper {
     try {
       // This process's own writer must not be in the middle of a batch while its shard is taken over.
       await this.writers[shard]?.release();
-      return await recover(this.context, this.stand, {
+      const outcome = await recover(this.context, this.stand, {
         shard,
         reason,
         adoptable: async () => (await this.#current(shard, epochMin)) !== undefined,
       });
+      // Whoever recovered it goes on writing it, until the shares are balanced.
+      if (outcome === "recovered") await this.writers[shard]?.claim();
+      return outcome;
     } finally {
       this.#recovering -= 1;
     }
