@@ -46,18 +46,32 @@ const options = (url: string): ConnectionOptions => ({
   enableKeepAlive: true,
 });
 
-/** Gives every query a time limit; mysql2 takes it per query only, and Drizzle has no place for it. */
-function withTimeLimit<Client extends Pool | Connection>(
-  client: Client,
-  milliseconds: number,
-): Client {
-  const query = client.query.bind(client) as (options: object, ...rest: unknown[]) => unknown;
-  client.query = ((first: string | object, ...rest: unknown[]) =>
-    query(
-      { timeout: milliseconds, ...(typeof first === "string" ? { sql: first } : first) },
-      ...rest,
-    )) as Client["query"];
-  return client;
+interface Command {
+  timeout?: number;
+  onResult?: (error: (Error & { code?: string }) | null, ...rest: unknown[]) => void;
+}
+
+/**
+ * Gives every query of a connection a time limit. mysql2 takes it per query only, and Drizzle has no place
+ * for it; and a connection whose answer is overdue is of no more use: the next query would wait behind it.
+ */
+function limitTime(connection: Connection, milliseconds: number): void {
+  const query = connection.query.bind(connection) as (...args: unknown[]) => Command;
+  connection.query = ((first: string | object, ...rest: unknown[]) => {
+    // The pool hands over a command that is made already, everybody else a text or options.
+    const made = typeof first === "object" && "onResult" in first;
+    if (made) (first as Command).timeout ??= milliseconds;
+    const options = typeof first === "string" ? { sql: first } : first;
+    const command = query(made ? first : { timeout: milliseconds, ...options }, ...rest);
+    const { onResult } = command;
+    if (onResult) {
+      command.onResult = (error, ...results) => {
+        if (error?.code === "PROTOCOL_SEQUENCE_TIMEOUT") connection.destroy();
+        onResult(error, ...results);
+      };
+    }
+    return command;
+  }) as unknown as Connection["query"];
 }
 
 /**
@@ -71,10 +85,11 @@ export function openPool(url: string, connections: number): DatabasePool {
     queueLimit: limits.mysqlPoolWaitersMax,
   });
   pool.on("connection", (connection) => {
+    limitTime(connection, limits.mysqlQueryTimeoutMs);
     // A failure here surfaces in the query that follows on the same connection.
     for (const statement of SESSION) connection.query(statement, () => undefined);
   });
-  const db = drizzle({ client: withTimeLimit(pool, limits.mysqlQueryTimeoutMs) });
+  const db = drizzle({ client: pool });
   return {
     db,
     pool,
@@ -88,7 +103,8 @@ export async function openConnection(
   url: string,
   { queryTimeoutMs = limits.mysqlQueryTimeoutMs }: { queryTimeoutMs?: number } = {},
 ): Promise<DatabaseConnection> {
-  const connection = withTimeLimit(createConnection(options(url)), queryTimeoutMs);
+  const connection = createConnection(options(url));
+  limitTime(connection, queryTimeoutMs);
   // Without a listener a lost connection would end the process; the next query reports it.
   connection.on("error", () => undefined);
   const face = connection.promise();

@@ -115,6 +115,12 @@ export function createGrabQueue(
       settle(attempts, unavailable("recovering"));
       return;
     }
+    if (gates.at(shardOf(saleId)) !== gate) {
+      // Recovery has begun and may have asked already what this process confirmed; from here on nothing of
+      // the old epoch is confirmed. Who has won nevertheless learns it from a repeat.
+      settle(attempts, unavailable("recovering"));
+      return;
+    }
     let soldOut = false;
     for (const [index, attempt] of attempts.entries()) {
       const word = String(reply[index]);

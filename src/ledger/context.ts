@@ -18,8 +18,8 @@ export interface LedgerContext {
   /** Aborted when the thread is to drain and end. */
   readonly stopping: AbortSignal;
   post(message: FromWorker): void;
-  /** The grants of a shard that this process has confirmed lately. */
-  witnessed(shard: number): Promise<WitnessedGrant[]>;
+  /** The grants of a shard that this process has confirmed lately; under epochs before `epoch`. */
+  witnessed(shard: number, epoch: number): Promise<WitnessedGrant[]>;
 }
 
 /** Waits, or returns early when `signal` is aborted. */

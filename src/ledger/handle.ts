@@ -9,6 +9,7 @@ import type { FromWorker, LedgerSettings, LedgerStatus, ToWorker } from "./proto
 
 export interface LedgerHooks {
   opened(shard: number, epoch: number, incarnation: string): void;
+  /** Gates of `epoch` and of earlier ones are over. */
   closed(shard: number, epoch: number): void;
 }
 
@@ -56,9 +57,11 @@ export function startLedgerThread(
         hooks.closed(message.shard, message.epoch);
         return;
       case "witness":
+        // Closed first: a grant that Redis has answered and this process has not read yet is then not
+        // confirmed any more, so what is handed in is all that was.
+        hooks.closed(message.shard, message.epoch - 1);
         send({
-          type: "witnessed",
-          request: message.request,
+          ...{ type: "witnessed", request: message.request },
           grants: confirmed.ofShard(message.shard),
         });
         return;

@@ -29,9 +29,10 @@ export type ToWorker =
 
 export type FromWorker =
   | { type: "gate"; shard: number; epoch: number; incarnation: string }
-  /** The gate of `epoch` must not be used any more. */
+  /** Gates of this epoch and of earlier ones must not be used any more. */
   | { type: "close"; shard: number; epoch: number }
-  | { type: "witness"; request: number; shard: number }
+  /** A recovery has begun `epoch`: what has this process confirmed until now? */
+  | { type: "witness"; request: number; shard: number; epoch: number }
   | { type: "status"; status: LedgerStatus }
   | { type: "metrics"; request: number; text: string }
   | { type: "drained" };

@@ -4,6 +4,7 @@
 // Each owned shard has two connections of its own. The one to Redis waits in XREAD. The one to MySQL has its
 // id in the shard's row, so that whoever takes over can end a transaction whose process has stopped.
 
+import { once } from "node:events";
 import { and, eq, isNull, lt, ne, or, sql } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
@@ -14,7 +15,7 @@ import { saleKeys, shardKeys } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
 import { sales } from "../sales/table.ts";
 import { BackOff, type LedgerContext, pause } from "./context.ts";
-import type { LedgerEntry } from "./entry.ts";
+import { compareIds, type LedgerEntry } from "./entry.ts";
 import { batchesOf, fillsBatch, readStream } from "./stream.ts";
 import { shards } from "./table.ts";
 import { leaseEnd, writeBatch } from "./writer.ts";
@@ -26,6 +27,7 @@ export interface ShardHooks {
 
 export class ShardWriter {
   #running: Promise<void> | undefined;
+  #claiming: Promise<boolean> | undefined;
   #stop = new AbortController();
   #cursor = "0-0";
   #incarnation = "";
@@ -49,12 +51,24 @@ export class ShardWriter {
   }
 
   /** Takes the lease if it is free and begins to write. False when another process holds it. */
-  async claim(): Promise<boolean> {
+  claim(): Promise<boolean> {
+    this.#claiming ??= this.#claim().finally(() => {
+      this.#claiming = undefined;
+    });
+    return this.#claiming;
+  }
+
+  async #claim(): Promise<boolean> {
     if (this.#running) return true;
     const connection = await openConnection(this.context.settings.databaseUrl);
-    if (!(await this.#takeLease(connection))) {
-      await connection.close();
-      return false;
+    try {
+      if (!(await this.#takeLease(connection))) {
+        await connection.close();
+        return false;
+      }
+    } catch (error) {
+      connection.destroy();
+      throw error;
     }
     this.#stop = new AbortController();
     this.#running = this.#run(connection).finally(() => {
@@ -65,18 +79,19 @@ export class ShardWriter {
 
   /** Ends after the batch in hand and gives the lease back. */
   async release(): Promise<void> {
+    await this.#claiming?.catch(() => undefined);
     this.#stop.abort();
     await this.#running;
   }
 
-  /** Ends only when the stream is empty up to now, then gives the lease back. */
+  /** Ends when all that is in the stream now is written, then gives the lease back. */
   async drain(): Promise<void> {
-    const redis = this.context.redis;
+    await this.#claiming?.catch(() => undefined);
     const { ledger } = shardKeys(this.shard);
-    while (this.owned) {
-      const newest = await redis.xrevrange(ledger, "+", "-", "COUNT", 1).catch(() => []);
-      if (newest.length === 0 || newest[0]?.[0] === this.#cursor) break;
-      await pause(limits.batchDelayMs, new AbortController().signal);
+    const newest = await this.context.redis.xrevrange(ledger, "+", "-", "COUNT", 1).catch(() => []);
+    const last = newest[0]?.[0] ?? "0-0";
+    while (this.owned && compareIds(this.#cursor, last) < 0) {
+      await pause(limits.batchDelayMs, this.#stop.signal);
     }
     await this.release();
   }
@@ -153,7 +168,9 @@ export class ShardWriter {
 
   /** One read and the transactions that it fills. False when the lease is gone. */
   async #step(reader: Redis, connection: DatabaseConnection): Promise<boolean> {
-    if (reader.status !== "ready") await readyOrThrow(reader);
+    if (reader.status !== "ready") {
+      await once(reader, "ready", { signal: AbortSignal.timeout(limits.redisConnectTimeoutMs) });
+    }
     if (this.#untold.size > 0) await this.#tellRedis();
     const entries = await readStream(reader, this.shard, this.#cursor, limits.streamBlockMs);
     if (entries.length === 0) return true;
@@ -243,17 +260,4 @@ export class ShardWriter {
       connection.destroy();
     }
   }
-}
-
-function readyOrThrow(redis: Redis): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error("redis is away")),
-      limits.redisConnectTimeoutMs,
-    );
-    redis.once("ready", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

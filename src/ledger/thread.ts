@@ -29,11 +29,11 @@ const post = (message: FromWorker): void => self.postMessage(message);
 const asked = new Map<number, (grants: WitnessedGrant[]) => void>();
 let nextRequest = 1;
 
-function witnessed(shard: number): Promise<WitnessedGrant[]> {
+function witnessed(shard: number, epoch: number): Promise<WitnessedGrant[]> {
   const request = nextRequest++;
   return new Promise((resolve) => {
     asked.set(request, resolve);
-    post({ type: "witness", request, shard });
+    post({ type: "witness", request, shard, epoch });
   });
 }
 

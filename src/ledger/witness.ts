@@ -31,7 +31,7 @@ export class WitnessStand {
     if (this.#heard.get(shard) === epoch) return;
     const { db } = this.context.pool;
     const { processId } = this.context.settings;
-    const known = await unrecorded(db, await this.context.witnessed(shard));
+    const known = await unrecorded(db, await this.context.witnessed(shard, epoch));
     for (let at = 0; at < known.length; at += limits.batchGrantsMax) {
       const rows = known.slice(at, at + limits.batchGrantsMax);
       await db
