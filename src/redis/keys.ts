@@ -50,8 +50,10 @@ export const cacheKeys = {
 /**
  * string, TTL: a word drawn anew whenever a seller makes a sale; a page of the seller's list that a process
  * holds is valid while the word stands. Random, not counted: a count could come back after a loss.
+ * It is on a shard, by the seller's id, so that many are read by one MGET.
  */
-export const sellerVersionKey = (sellerId: number): string => `cache:seller:${sellerId}:version`;
+export const sellerVersionKey = (sellerId: number): string =>
+  `cache:{s${shardOf(sellerId)}}:seller:${sellerId}:version`;
 
 /** sorted set: revoked token ids by the second at which they expire anyway. */
 export const revokedKey = "revoked:tokens";

@@ -107,7 +107,13 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
   function pageInMemory(name: string, sellerId: number): SellerPage {
     const known = pages.get(name);
     if (known) return known;
-    const blank: SellerPage = { sellerId, version: undefined, saleIds: [], heads: [] };
+    const blank: SellerPage = {
+      sellerId,
+      version: undefined,
+      saleIds: [],
+      saleKeys: [],
+      heads: [],
+    };
     pages.set(name, blank);
     return blank;
   }

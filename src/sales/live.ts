@@ -1,10 +1,13 @@
-// The counters that move, read for many pages at once: one pipeline with each distinct sale once and each
-// distinct seller's version once. See redis/group.ts for why this is as fresh as a read per request.
+// The counters that move, read for many pages at once: one pipeline with one script call for the sales of
+// each shard, and one MGET for the sellers' versions of each shard. See redis/group.ts for why this
+// is as fresh as a read per request.
 
+import { createHash } from "node:crypto";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead, type GroupRead } from "../redis/group.ts";
-import { saleKeys, sellerVersionKey } from "../redis/keys.ts";
+import { sellerVersionKey, shardOf } from "../redis/keys.ts";
+import source from "./counters.lua" with { type: "text" };
 import { type Counter, counterOf, type SellerPage } from "./page.ts";
 
 /** What Redis said about one page; shared by all requests of that read. */
@@ -17,39 +20,94 @@ export interface LivePage {
   text?: Promise<string> | string;
 }
 
-type Counters = (string | null)[];
+const sha = createHash("sha1").update(source).digest("hex");
 
-const counterFrom = ([total, granted, returned]: Counters): Counter | undefined =>
-  total == null ? undefined : counterOf(Number(total), Number(granted ?? 0), Number(returned ?? 0));
+/** What one pipeline asks of one shard, and where its answers belong. */
+class ShardRead {
+  readonly saleKeys: string[] = [];
+  /** The page and the place on it of each sale, two numbers per sale. */
+  readonly places: number[] = [];
+  readonly versionKeys: string[] = [];
+  /** The page of each version. */
+  readonly pages: number[] = [];
+}
+
+type Draft = { version: string | null; counters: (Counter | undefined)[] };
+
+function takeCounters(reply: string, places: readonly number[], drafts: readonly Draft[]): void {
+  const fields = reply.split(" ");
+  for (let at = 0, field = 0; at < places.length; at += 2, field += 3) {
+    const draft = drafts[places[at] as number] as Draft;
+    const total = fields[field] as string;
+    draft.counters[places[at + 1] as number] =
+      total === "-"
+        ? undefined
+        : counterOf(Number(total), Number(fields[field + 1]), Number(fields[field + 2]));
+  }
+}
+
+function shardReads(pages: readonly SellerPage[]): ShardRead[] {
+  const shards: ShardRead[] = [];
+  const at = (shard: number): ShardRead => {
+    shards[shard] ??= new ShardRead();
+    return shards[shard];
+  };
+  pages.forEach((page, index) => {
+    const sellerShard = at(shardOf(page.sellerId));
+    sellerShard.versionKeys.push(sellerVersionKey(page.sellerId));
+    sellerShard.pages.push(index);
+    page.saleIds.forEach((saleId, line) => {
+      const shard = at(shardOf(saleId));
+      shard.saleKeys.push(page.saleKeys[line] as string);
+      shard.places.push(index, line);
+    });
+  });
+  return shards.filter(Boolean);
+}
+
+/** Fills the drafts, or returns why it could not. */
+async function ask(
+  redis: Redis,
+  shards: readonly ShardRead[],
+  drafts: readonly Draft[],
+): Promise<Error | undefined> {
+  const pipeline = redis.pipeline();
+  const takers: ((reply: unknown) => void)[] = [];
+  for (const { saleKeys, places, versionKeys, pages } of shards) {
+    if (saleKeys.length > 0) {
+      pipeline.call("EVALSHA_RO", sha, saleKeys.length, ...saleKeys);
+      takers.push((reply) => takeCounters(reply as string, places, drafts));
+    }
+    if (versionKeys.length > 0) {
+      pipeline.mget(versionKeys);
+      takers.push((reply) => {
+        (reply as (string | null)[]).forEach((version, index) => {
+          (drafts[pages[index] as number] as Draft).version = version;
+        });
+      });
+    }
+  }
+  const replies = (await pipeline.exec()) ?? [];
+  const failed = replies.find(([error]) => error);
+  if (failed) return failed[0] ?? undefined;
+  replies.forEach(([, reply], index) => {
+    takers[index]?.(reply);
+  });
+  return undefined;
+}
 
 async function readPages(
   redis: Redis,
   pages: readonly SellerPage[],
 ): Promise<(LivePage | undefined)[]> {
-  const pipeline = redis.pipeline();
-  const places = new Map<string, number>();
-  const place = (key: string): boolean => {
-    if (places.has(key)) return false;
-    places.set(key, places.size);
-    return true;
-  };
-  for (const { sellerId, saleIds } of pages) {
-    const versionKey = sellerVersionKey(sellerId);
-    if (place(versionKey)) pipeline.get(versionKey);
-    for (const saleId of saleIds) {
-      const { sale } = saleKeys(saleId);
-      if (place(sale)) pipeline.hmget(sale, "total", "granted", "returned");
-    }
+  const shards = shardReads(pages);
+  const drafts = pages.map((): Draft => ({ version: null, counters: [] }));
+  let error = await ask(redis, shards, drafts);
+  if (error?.message.startsWith("NOSCRIPT")) {
+    await redis.script("LOAD", source).catch(() => undefined);
+    error = await ask(redis, shards, drafts);
   }
-  const replies = (await pipeline.exec()) ?? [];
-  if (replies.length !== places.size || replies.some(([error]) => error)) {
-    return pages.map(() => undefined);
-  }
-  const replyTo = (key: string) => replies[places.get(key) as number]?.[1];
-  return pages.map(({ sellerId, saleIds }) => ({
-    version: replyTo(sellerVersionKey(sellerId)) as string | null,
-    counters: saleIds.map((id) => counterFrom(replyTo(saleKeys(id).sale) as Counters)),
-  }));
+  return error ? pages.map(() => undefined) : drafts;
 }
 
 /** Reads pages' versions and counters; undefined when Redis did not answer. */

@@ -4,6 +4,7 @@
 import { desc, eq, inArray } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
+import { saleKeys } from "../redis/keys.ts";
 import { templates } from "../templates/table.ts";
 import { sales } from "./table.ts";
 
@@ -18,6 +19,8 @@ export interface SellerPage {
   /** The seller's version that stood before the page was read; undefined: not read from MySQL yet. */
   readonly version: string | undefined;
   readonly saleIds: readonly number[];
+  /** Where Redis has each sale. */
+  readonly saleKeys: readonly string[];
   /** Each line up to and including `"amount":`. */
   readonly heads: readonly string[];
 }
@@ -39,7 +42,8 @@ export function renderPage(page: SellerPage, counters: readonly Counter[]): stri
   return `${text}]`;
 }
 
-const headOf = (name: string, faceValue: number, description: string): string =>
+/** A line up to and including `"amount":`. */
+export const headOf = (name: string, faceValue: number, description: string): string =>
   `{"name":${JSON.stringify(name)},"stock":${faceValue},"description":${JSON.stringify(description)},"amount":`;
 
 /**
@@ -79,6 +83,7 @@ export async function loadPage(
       sellerId,
       version,
       saleIds: rows.map((row) => row.id),
+      saleKeys: rows.map((row) => saleKeys(row.id).sale),
       heads: rows.map((row) => headOf(row.name, row.faceValue, row.description)),
     },
     counters: rows.map((row) => counterOf(row.total, row.granted, row.returned)),

@@ -1,0 +1,53 @@
+// The customer's grants that MySQL may not have yet.
+//
+// Each shard has a set of the sales with unrecorded grants: grab.lua adds a sale in the same step as its
+// grant, and it leaves only when a script has found all of its grants recorded. So a grant confirmed before
+// this reading began is either in a sale of that set, and then in its winners hash, or in MySQL before this
+// reading began. Read Redis first and MySQL afterwards: what is recorded in between is then seen twice,
+// never not at all.
+
+import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
+import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
+import { type Grant, numbersOf } from "./grants.ts";
+
+/** Runs a pipeline; undefined when any of its commands failed. */
+async function repliesOf(pipeline: ReturnType<Redis["pipeline"]>): Promise<unknown[] | undefined> {
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.some(([error]) => error) ? undefined : replies.map(([, reply]) => reply);
+}
+
+async function unrecordedSales(redis: Redis): Promise<number[] | undefined> {
+  const pipeline = redis.pipeline();
+  for (const shard of allShards) pipeline.smembers(shardKeys(shard).unrecorded);
+  const sets = await repliesOf(pipeline);
+  return (sets as string[][] | undefined)?.flat().map(Number);
+}
+
+/**
+ * For each user the grants in sales that are not fully recorded, in two round trips for all users (more
+ * only beyond `counterSalesPerReadMax` such sales). Undefined when Redis did not answer.
+ */
+export async function readRecent(
+  redis: Redis,
+  userIds: readonly string[],
+): Promise<Grant[][] | undefined> {
+  const saleIds = await unrecordedSales(redis);
+  if (!saleIds) return undefined;
+  const grants = userIds.map((): Grant[] => []);
+  for (let start = 0; start < saleIds.length; start += limits.counterSalesPerReadMax) {
+    const chunk = saleIds.slice(start, start + limits.counterSalesPerReadMax);
+    const pipeline = redis.pipeline();
+    for (const saleId of chunk) pipeline.hmget(saleKeys(saleId).winners, ...userIds);
+    const fields = (await repliesOf(pipeline)) as (string | null)[][] | undefined;
+    if (!fields) return undefined;
+    fields.forEach((ofSale, index) => {
+      const saleId = chunk[index] as number;
+      ofSale.forEach((field, user) => {
+        if (field === null) return;
+        for (const number of numbersOf(field)) grants[user]?.push({ saleId, number });
+      });
+    });
+  }
+  return grants;
+}
