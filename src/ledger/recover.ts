@@ -86,7 +86,7 @@ export async function recover(
     context.metrics.recoveries.inc();
     context.metrics.voids.inc(merged.voids);
     const lost = merged.salesRebuilt > 0 || merged.voids > 0;
-    context.log[lost ? "warn" : "info"]({ shard, epoch, reason, ...merged }, "recovered");
+    context.log[lost ? "warn" : "debug"]({ shard, epoch, reason, ...merged }, "recovered");
     return "recovered";
   } finally {
     // Closing the connection gives the lock back.

@@ -1,0 +1,253 @@
+// The service as a whole: builds its parts from the settings, starts them in order, stops them in order.
+
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createApp } from "./app.ts";
+import { createPasswords } from "./auth/passwords.ts";
+import { createRevocations } from "./auth/revocations.ts";
+import { createThrottle } from "./auth/throttle.ts";
+import { createTokens } from "./auth/token.ts";
+import { systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { openPool } from "./db/client.ts";
+import { reasonOf } from "./db/errors.ts";
+import { migrate } from "./db/migrate.ts";
+import { GrabBuckets } from "./grab/buckets.ts";
+import { Gates } from "./grab/gates.ts";
+import { createGrabQueue } from "./grab/queue.ts";
+import { createGrabs } from "./grab/service.ts";
+import { SoldOut } from "./grab/soldout.ts";
+import { type LedgerHandle, startLedgerThread } from "./ledger/handle.ts";
+import { assertLimits, limits } from "./limits.ts";
+import type { Log } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
+import { createHealth } from "./ops/health.ts";
+import { startOps } from "./ops/server.ts";
+import { connectRedis, type Redis } from "./redis/client.ts";
+import { redisProblems } from "./redis/settings.ts";
+import { createSales } from "./sales/service.ts";
+import { createWarmer } from "./sales/warm.ts";
+import { lookAtServers } from "./servers.ts";
+import { createUsers } from "./users/service.ts";
+import { createWallet } from "./wallet/service.ts";
+
+/** The settings of Redis or MySQL cannot hold the service's promises; one sentence each. */
+export class BadSettings extends Error {
+  constructor(readonly problems: string[]) {
+    super(problems.join("\n"));
+  }
+}
+
+export interface Service {
+  /** Where it answers, such as http://127.0.0.1:20080. */
+  readonly url: string;
+  readonly opsUrl: string;
+  /**
+   * Resolves when every gate has been open once. Servers that do not answer yet are waited for; rejects
+   * with `BadSettings` when one answers and is not fit.
+   */
+  readonly ready: Promise<void>;
+  /**
+   * Stops accepting, finishes requests, drains the ledger, leaves MySQL and Redis. `graceMs` is how long
+   * `/readyz` says 503 before that, so that a load balancer sends nobody here any more.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Listens at once and opens the gates in the background. Throws when a port is taken. */
+export function startService(config: Config, log: Log): Service {
+  assertLimits();
+  const parts = buildParts(config, log);
+  const { health, metrics, stopping } = parts;
+  const app = createApp(parts.appDeps);
+  const server = Bun.serve({
+    hostname: config.host,
+    port: config.port,
+    development: false,
+    idleTimeout: limits.httpIdleTimeoutSeconds,
+    maxRequestBodySize: limits.httpBodyBytesMax,
+    fetch: app.fetch,
+  });
+  const ops = startOps({ port: config.opsPort, health, metrics, ledger: parts.ledger });
+  const shownHost = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
+
+  let stopped: Promise<void> | undefined;
+  async function stop(graceMs: number): Promise<void> {
+    health.isStopping();
+    await sleep(graceMs);
+    await Promise.race([server.stop(), sleep(limits.stopRequestsMs)]);
+    await server.stop(true);
+    stopping.abort();
+    await parts.close();
+    await ops.stop(true);
+  }
+
+  return {
+    url: `http://${shownHost}:${server.port}`,
+    opsUrl: `http://127.0.0.1:${ops.port}`,
+    ready: parts.open(),
+    stop(graceMs) {
+      stopped ??= stop(graceMs);
+      return stopped;
+    },
+  };
+}
+
+/** Everything behind the HTTP edge. */
+function buildParts(config: Config, log: Log) {
+  const clock = systemClock;
+  const stopping = new AbortController();
+  const grabsRedis = connectRedis(config.redisUrl, "grabs", log);
+  const redis = connectRedis(config.redisUrl, "reads", log);
+  const subscriber = connectRedis(config.redisUrl, "subscriber", log);
+  const pool = openPool(config.databaseUrl, limits.mysqlPoolConnections);
+  const { db } = pool;
+
+  let thread: LedgerHandle | undefined;
+  const gates = new Gates((shard, reason) => {
+    log.warn({ shard, reason }, "the gate is closed");
+    thread?.open(shard, reason);
+  });
+  const soldOut = new SoldOut({ redis, gates, clock, log });
+  const queue = createGrabQueue(
+    { redis: grabsRedis, gates, log },
+    {
+      called: (attempts, waitMs, callMs) => metrics.call(attempts, waitMs, callMs),
+      granted(saleId, grantNo, userId, userSlot, keyHash) {
+        const grantedAt = new Date(clock.now());
+        thread?.confirmed.add({
+          ...{
+            saleId,
+            grantNo,
+            userId: Number(userId),
+            userSlot,
+            keyHash: keyHash || null,
+            grantedAt,
+          },
+        });
+      },
+      soldOut: (saleId, gate) => soldOut.notice(saleId, gate),
+      missing: (saleId, gate) => thread?.missing(saleId, gate.epoch),
+    },
+  );
+  const health = createHealth({
+    ...{ config, gates, redis: grabsRedis, ledger: () => thread, grabsWaiting: queue.waiting },
+  });
+  const metrics = createMetrics({
+    grabsWaiting: queue.waiting,
+    gatesOpen: () => gates.openCount(),
+    ...poolGauges(pool.pool),
+    ledgerRestarts: () => thread?.restarts() ?? 0,
+  });
+  const buckets = config.rateLimits ? new GrabBuckets(clock) : undefined;
+  const grabs = createGrabs({ queue, soldOut, buckets, count: metrics.grab });
+  const warmer = createWarmer({ db, redis, gates, log });
+  const revocations = createRevocations({ redis, subscriber, clock, log });
+  const tokens = createTokens(config.jwtSecret, clock, (tokenId) => revocations.has(tokenId));
+  const users = createUsers({ db, redis, passwords: createPasswords() });
+  const sales = createSales({ db, redis, users, warmer, log });
+  const wallet = createWallet({ db, redis });
+  const throttle = createThrottle(redis, config.rateLimits);
+
+  let stopWarming: (() => void) | undefined;
+  async function open(): Promise<void> {
+    await serversFit(config, log, stopping.signal);
+    if (stopping.signal.aborted) return;
+    await revocations.start();
+    const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel } = config;
+    const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    thread = startLedgerThread(
+      { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, processId },
+      log,
+      {
+        opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation),
+        closed(shard, epoch) {
+          const gate = gates.at(shard);
+          if (gate && gate.epoch <= epoch) gates.close(shard, gate, "a recovery has begun");
+        },
+      },
+    );
+    stopWarming = warmer.start();
+    watchSettings(redis, config, gates, log, stopping.signal);
+    await gates.opened;
+    health.hasOpened();
+  }
+
+  async function close(): Promise<void> {
+    stopWarming?.();
+    await revocations.stop();
+    await thread?.drain();
+    await pool.close().catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
+    for (const client of [grabsRedis, redis, subscriber]) client.disconnect();
+  }
+
+  const appDeps = {
+    ...{
+      config,
+      clock,
+      log,
+      tokens,
+      revocations,
+      users,
+      sales,
+      wallet,
+      grabs,
+      throttle,
+      health,
+      metrics,
+    },
+  };
+  return { appDeps, health, metrics, stopping, open, close, ledger: () => thread };
+}
+
+/** Waits for both servers, looks at them, brings the schema up to date. */
+async function serversFit(config: Config, log: Log, stopping: AbortSignal): Promise<void> {
+  for (let round = 0; !stopping.aborted; round += 1) {
+    const { problems, away } = await lookAtServers(config, log);
+    if (problems.length > 0) throw new BadSettings(problems);
+    if (away.length === 0) {
+      try {
+        await migrate(config.databaseUrl);
+        return;
+      } catch (error) {
+        away.push(`migrating: ${reasonOf(error)}`);
+      }
+    }
+    if (round % 20 === 0) log.warn({ away }, "waiting for the servers");
+    await sleep(limits.serversRetryMs, undefined, { signal: stopping }).catch(() => undefined);
+  }
+}
+
+/** Settings can be changed on a running Redis; then its gates close until they are right again. */
+function watchSettings(
+  redis: Redis,
+  config: Config,
+  gates: Gates,
+  log: Log,
+  stopping: AbortSignal,
+): void {
+  const look = async () => {
+    const problems = await redisProblems(redis, config.durability).catch(() => []);
+    if (problems.length === 0) return;
+    log.error({ problems }, "redis has been set up wrongly; grabs are closed");
+    for (let shard = 0; shard < limits.shards; shard += 1) {
+      const gate = gates.at(shard);
+      if (gate) gates.close(shard, gate, problems.join("; "));
+    }
+  };
+  const timer = setInterval(() => void look(), limits.redisSettingsCheckMs);
+  stopping.addEventListener("abort", () => clearInterval(timer), { once: true });
+}
+
+function poolGauges(pool: unknown) {
+  const inside = pool as {
+    _connectionQueue?: { length: number };
+    _allConnections?: { length: number };
+    _freeConnections?: { length: number };
+  };
+  return {
+    poolWaiting: () => inside._connectionQueue?.length ?? 0,
+    poolBusy: () => (inside._allConnections?.length ?? 0) - (inside._freeConnections?.length ?? 0),
+  };
+}
