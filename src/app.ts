@@ -1,0 +1,137 @@
+// The HTTP API: what is mounted where, and what every request passes on its way in and out. There is no
+// middleware: with exactly one handler Hono calls it directly, and the grab is worth that.
+
+import type { Server } from "bun";
+import { Hono } from "hono";
+import type { Revocations } from "./auth/revocations.ts";
+import type { Throttle } from "./auth/throttle.ts";
+import type { Tokens } from "./auth/token.ts";
+import { busy, plain, refuse } from "./classic/answers.ts";
+import { classicRoutes, type Edge, type Route } from "./classic/routes.ts";
+import type { Config } from "./config.ts";
+import { reasonOf } from "./db/errors.ts";
+import type { Grabs } from "./grab/service.ts";
+import { limits } from "./limits.ts";
+import type { Log } from "./log.ts";
+import { isOutage } from "./outage.ts";
+import type { Sales } from "./sales/service.ts";
+import type { Users } from "./users/service.ts";
+import type { Wallet } from "./wallet/service.ts";
+
+export interface AppDeps {
+  config: Pick<Config, "classicGrabStatus" | "trustProxy">;
+  log: Log;
+  tokens: Tokens;
+  revocations: Pick<Revocations, "revoke">;
+  users: Users;
+  sales: Pick<Sales, "peek" | "find" | "create" | "sellerPage">;
+  wallet: Wallet;
+  grabs: Grabs;
+  throttle: Throttle;
+  health: { ready(): "ok" | "degraded" | "starting" | "stopping" };
+  metrics: { request(method: string, pattern: string, status: number): void };
+}
+
+export interface App {
+  /** `server` tells the address of the peer; without it all peers count as one. */
+  fetch(request: Request, server?: Server<unknown>): Response | Promise<Response>;
+}
+
+/** The path as it was sent: its parts are decoded once, when they are read. */
+function pathOf(request: Request): string {
+  const { url } = request;
+  const start = url.indexOf("/", "http://".length);
+  const end = url.indexOf("?", start);
+  return end < 0 ? url.slice(start) : url.slice(start, end);
+}
+
+const matcherOf = (pattern: string): RegExp =>
+  new RegExp(`^${pattern.replaceAll(/:\w+/g, "[^/]+")}$`);
+
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** Answers whatever no route takes: another method, a slash too many, or no such path. */
+function unmatched(routes: readonly Pick<Route, "method" | "pattern">[]) {
+  const known = routes.map(({ method, pattern }) => ({ method, matcher: matcherOf(pattern) }));
+  const methodsOf = (path: string): string[] =>
+    known.filter(({ matcher }) => matcher.test(path)).map(({ method }) => method);
+
+  return (request: Request): Response => {
+    const path = pathOf(request);
+    const allowed = methodsOf(path);
+    if (allowed.length > 0)
+      return refuse(405, "Method not allowed.", { Allow: allowed.join(", ") });
+    const shorter = path.slice(0, -1);
+    const { method, url } = request;
+    const wanted = method === "HEAD" ? "GET" : method;
+    if (path.endsWith("/") && methodsOf(shorter).some((one) => one === wanted)) {
+      const query = url.indexOf("?");
+      const Location = query < 0 ? shorter : shorter + url.slice(query);
+      return plain(wanted === "GET" ? 301 : 307, "", { Location });
+    }
+    return plain(404, "404 page not found");
+  };
+}
+
+export function createApp(deps: AppDeps): App {
+  const { config, log, health, metrics } = deps;
+  const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
+  let inFlight = 0;
+
+  /** Nothing of the error is told but an id; the log has the rest under the same id. */
+  function failed(error: unknown, method: string, pattern: string): Response {
+    const requestId = crypto.randomUUID();
+    const own = { "X-Request-Id": requestId };
+    const event = { requestId, method, pattern, reason: reasonOf(error) };
+    if (isOutage(error)) {
+      log.warn(event, "request refused: a server is away");
+      return refuse(503, "The service is unavailable. Try again in a moment.", own);
+    }
+    const stack = error instanceof Error ? error.stack?.split("\n    at ").slice(1, 9) : undefined;
+    log.error({ ...event, stack }, "request failed");
+    return refuse(500, `Something went wrong. Please report it with the id ${requestId}.`, own);
+  }
+
+  /** Every request of a route: bounded, answered whatever happens, counted. */
+  const guarded = ({ method, pattern, handle }: Route) => {
+    return async (c: Edge): Promise<Response> => {
+      if (inFlight >= limits.httpInFlightRequestsMax) {
+        metrics.request(method, pattern, 503);
+        return busy();
+      }
+      inFlight++;
+      let response: Response;
+      try {
+        response = await handle(c);
+      } catch (error) {
+        response = failed(error, method, pattern);
+      }
+      inFlight--;
+      metrics.request(method, pattern, response.status);
+      return response;
+    };
+  };
+
+  const routes = classicRoutes({ ...deps, wonStatus: config.classicGrabStatus });
+  for (const route of routes) hono.on(route.method, route.pattern, guarded(route));
+
+  // Health is answered however busy the service is: a restart would not make it less so.
+  const livez = { method: "GET", pattern: "/livez" } as const;
+  const readyz = { method: "GET", pattern: "/readyz" } as const;
+  hono.get(livez.pattern, () => plain(200, "ok"));
+  hono.get(readyz.pattern, () => {
+    const state = health.ready();
+    return plain(state === "ok" || state === "degraded" ? 200 : 503, state);
+  });
+
+  const refuseUnmatched = unmatched([...routes, livez, readyz]);
+  hono.notFound((c) => {
+    const response = refuseUnmatched(c.req.raw);
+    const method = METHODS.has(c.req.method) ? c.req.method : "OTHER";
+    metrics.request(method, "unmatched", response.status);
+    return response;
+  });
+  hono.onError((error, c) => failed(error, c.req.method, "unmatched"));
+
+  return { fetch: (request, server) => hono.fetch(request, server) };
+}
