@@ -48,7 +48,7 @@ export const limits = {
   grabCallAttemptsMax: 128,
   grabCallsInFlightMax: 2,
   grabWaitingAttemptsMax: 4_096,
-  grabWaitMsMax: 500,
+  grabWaitMsMax: 200,
   soldOutWinnersMax: 50_000,
   soldOutWinnersTotalMax: 500_000,
   soldOutTrustMs: 1_000,
@@ -103,6 +103,7 @@ export const limits = {
   counterReadsAtOnce: 1,
   storedListsPerReadMax: 8,
   walletUsersPerReadMax: 32,
+  unrecordedSalesPerCallMax: 100,
   walletReadsAtOnce: 2,
 
   // The embedded servers of `npm start` and the tests.

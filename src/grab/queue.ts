@@ -2,8 +2,8 @@
 // together as the next call: under load the calls grow by themselves and one fsync serves all of a call; a
 // single attempt is sent at once. A lane exists for a sale only while it has attempts.
 //
-// The number of attempts that wait is bounded; what does not fit is refused at once. A call that Redis does
-// not answer leaves its attempts without a known outcome (they may have won); those that still wait behind it
+// The number of attempts that wait is bounded, and so is how long they do; what does not fit is refused at
+// once, what has waited too long is refused instead of sent. A call that Redis does not answer leaves its attempts without a known outcome (they may have won); those that still wait behind it
 // were never sent and are refused as well, so that nobody waits for a Redis that is stuck.
 
 import { limits } from "../limits.ts";
@@ -60,6 +60,7 @@ export function createGrabQueue(
 
   function flush(lane: Lane): void {
     lane.scheduled = false;
+    refuseStale(lane);
     while (lane.waiting.length > 0 && lane.callsInFlight < limits.grabCallsInFlightMax) {
       const attempts =
         lane.waiting.length <= limits.grabCallAttemptsMax
@@ -71,6 +72,18 @@ export function createGrabQueue(
       send(lane, attempts);
     }
     if (lane.waiting.length === 0 && lane.callsInFlight === 0) lanes.delete(lane.saleId);
+  }
+
+  const isStale = (attempt: Attempt | undefined): boolean =>
+    attempt !== undefined && performance.now() - attempt.since > limits.grabWaitMsMax;
+
+  /** They stand in the order in which they came. */
+  function refuseStale(lane: Lane): void {
+    if (!isStale(lane.waiting[0])) return;
+    const first = lane.waiting.findIndex((attempt) => !isStale(attempt));
+    const stale = lane.waiting.splice(0, first < 0 ? lane.waiting.length : first);
+    waiting -= stale.length;
+    settle(stale, unavailable("overloaded"));
   }
 
   function send(lane: Lane, attempts: Attempt[]): void {
@@ -157,6 +170,7 @@ export function createGrabQueue(
         lane = { saleId, waiting: [], callsInFlight: 0, scheduled: false };
         lanes.set(saleId, lane);
       }
+      if (isStale(lane.waiting[0])) return Promise.resolve(unavailable("overloaded"));
       const at = lane;
       waiting += 1;
       return new Promise((resolve) => {
