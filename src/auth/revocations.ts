@@ -11,6 +11,7 @@
 //   channel: "<token id> <expiry>", "<mark>"
 
 import type { Clock } from "../clock.ts";
+import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import { Overloaded } from "../redis/cache.ts";
@@ -138,19 +139,20 @@ export function createRevocations({ redis, subscriber, clock, log }: Deps): Revo
   }
 
   async function keepCurrent(loaded: () => void): Promise<void> {
-    let failed = false;
+    // A single failure is a connection that is not up yet; the next look is a moment away.
+    let failures = 0;
     while (!stopped) {
       try {
         await look();
         loaded();
         await sweep();
-        if (failed) log.info("revoked tokens are current again");
-        failed = false;
+        if (failures > 1) log.info("revoked tokens are current again");
+        failures = 0;
       } catch (error) {
         // What was true before a connection was lost may have changed since.
         offset = undefined;
-        if (!failed) log.warn({ reason: String(error) }, "revoked tokens cannot be read");
-        failed = true;
+        failures++;
+        if (failures === 2) log.warn({ reason: reasonOf(error) }, "revoked tokens cannot be read");
       }
       if (!stopped) await pause();
     }
