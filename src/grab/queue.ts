@@ -71,7 +71,8 @@ export function createGrabQueue(
       waiting -= attempts.length;
       send(lane, attempts);
     }
-    if (lane.waiting.length === 0 && lane.callsInFlight === 0) lanes.delete(lane.saleId);
+    const idle = lane.waiting.length === 0 && lane.callsInFlight === 0 && !lane.scheduled;
+    if (idle && lanes.get(lane.saleId) === lane) lanes.delete(lane.saleId);
   }
 
   const isStale = (attempt: Attempt | undefined): boolean =>
