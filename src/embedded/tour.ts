@@ -37,7 +37,7 @@ const json = (value: object): string => `'${JSON.stringify(value)}'`;
 const logIn = (url: string, username: string, password: string): string =>
   `TOKEN=$(curl -si ${url}/api/auth -d ${json({ username, password })} | tr -d '\\r' | sed -n 's/^[Aa]uthorization: //p')`;
 
-const withToken = (rest: string): string => `curl -i -H "Authorization: $TOKEN" ${rest}`;
+const withToken = (rest: string): string => `curl -siw '\\n' -H "Authorization: $TOKEN" ${rest}`;
 
 function withDemo(url: string, demo: "kept" | DemoPasswords): string[] {
   const made =
@@ -68,7 +68,7 @@ function withDemo(url: string, demo: "kept" | DemoPasswords): string[] {
 function withoutDemo(url: string): string[] {
   return [
     "# Try it. Register a seller and log in; the token is in the answer's Authorization header:",
-    `curl -i ${url}/api/users -d ${json({ username: "anna", password: "PASSWORD", kind: "seller" })}`,
+    `curl -siw '\\n' ${url}/api/users -d ${json({ username: "anna", password: "PASSWORD", kind: "seller" })}`,
     logIn(url, "anna", "PASSWORD"),
     "# Sell 100 coupons worth 50 each, and look at them:",
     withToken(
