@@ -101,6 +101,17 @@ describe("health", () => {
   });
 });
 
+test("nobody gets in before it is known which tokens are revoked", async () => {
+  const { send, told, tokenFor, asked } = fakeApp();
+  told.revocationsLoaded = false;
+  const token = await tokenFor("bob");
+  const early = await send("PATCH", grabPath, { token });
+  expect([early.status, early.headers.get("Retry-After"), asked.grabs]).toEqual([503, "1", []]);
+  expect((await send("GET", "/livez")).status).toBe(200);
+  told.revocationsLoaded = true;
+  expect((await send("PATCH", grabPath, { token })).status).toBe(201);
+});
+
 describe("an error", () => {
   const secret = "select `password_hash` from `users`";
 

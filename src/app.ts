@@ -22,7 +22,7 @@ export interface AppDeps {
   config: Pick<Config, "classicGrabStatus" | "trustProxy">;
   log: Log;
   tokens: Tokens;
-  revocations: Pick<Revocations, "revoke">;
+  revocations: Pick<Revocations, "revoke" | "loaded">;
   users: Users;
   sales: Pick<Sales, "peek" | "find" | "create" | "sellerPage">;
   wallet: Wallet;
@@ -74,7 +74,7 @@ function unmatched(routes: readonly Pick<Route, "method" | "pattern">[]) {
 }
 
 export function createApp(deps: AppDeps): App {
-  const { config, log, health, metrics } = deps;
+  const { config, log, health, metrics, revocations } = deps;
   const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
   let inFlight = 0;
 
@@ -95,7 +95,8 @@ export function createApp(deps: AppDeps): App {
   /** Every request of a route: bounded, answered whatever happens, counted. */
   const guarded = ({ method, pattern, handle }: Route) => {
     return async (c: Edge): Promise<Response> => {
-      if (inFlight >= limits.httpInFlightRequestsMax) {
+      // Before the revoked tokens are known, one that was logged out would be let in.
+      if (inFlight >= limits.httpInFlightRequestsMax || !revocations.loaded()) {
         metrics.request(method, pattern, 503);
         return busy();
       }

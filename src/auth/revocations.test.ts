@@ -126,10 +126,10 @@ test("a start while Redis is away ends when Redis is back", async () => {
   fake.server.away = true;
   const late = processOn(fake);
   const started = late.start();
-  expect(late.has("old")).toBe(false);
+  expect(late.loaded()).toBe(false);
   fake.server.away = false;
   await started;
-  expect(late.has("old")).toBe(true);
+  expect([late.loaded(), late.has("old")]).toEqual([true, true]);
 });
 
 test("a revocation that Redis did not take is an error, and what was known stays known", async () => {

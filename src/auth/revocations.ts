@@ -19,8 +19,10 @@ import type { Redis } from "../redis/client.ts";
 import { channels, revokedKey, revokedVersionKey } from "../redis/keys.ts";
 
 export interface Revocations {
-  /** From memory, synchronous. */
+  /** From memory, synchronous. Says nothing before `loaded`. */
   has(tokenId: string): boolean;
+  /** False from the start until the set has been loaded once: until then no token can be judged. */
+  loaded(): boolean;
   /**
    * Makes a token stop working, here at once and elsewhere with the next message; resolves when Redis has
    * it. `expiresAt` is in seconds. Throws when Redis is away or when `revokedTokensMax` are revoked already:
@@ -55,6 +57,7 @@ export function createRevocations({ redis, subscriber, clock, log }: Deps): Revo
   let offset: number | undefined;
   let sweptAt = 0;
   let running: Promise<void> | undefined;
+  let loadedOnce = false;
   let stopped = false;
   // What ends the two waits of this file early; `stop` calls both.
   const mark = { text: "", arrived: (_received?: number) => {} };
@@ -109,6 +112,7 @@ export function createRevocations({ redis, subscriber, clock, log }: Deps): Revo
       }
       cursor = next;
     } while (cursor !== "0");
+    loadedOnce = true;
     // Without the mark the set is here, but the channel is not to be relied on: the next look loads again.
     if (receivedByThen !== undefined) offset = version - receivedByThen;
   }
@@ -161,6 +165,7 @@ export function createRevocations({ redis, subscriber, clock, log }: Deps): Revo
 
   return {
     has: (tokenId) => revoked.has(tokenId),
+    loaded: () => loadedOnce,
     revoke: async (tokenId, expiresAt) => {
       if (revoked.has(tokenId)) return;
       if (revoked.size >= limits.revokedTokensMax) dropExpired();

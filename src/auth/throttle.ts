@@ -8,7 +8,7 @@ import { rateKey } from "../redis/keys.ts";
 import { foldName } from "../users/name.ts";
 
 /** Who tries: the name as sent and the address from `countedAddress`. */
-export interface Attempt {
+interface Attempt {
   name: string;
   address: string;
 }

@@ -36,7 +36,7 @@ export type TokenRefusal =
   | "early"
   | "revoked";
 
-export type TokenCheck = { ok: true; claims: Claims } | { ok: false; reason: TokenRefusal };
+type TokenCheck = { ok: true; claims: Claims } | { ok: false; reason: TokenRefusal };
 
 export interface Tokens {
   /** Makes a token that is valid for `limits.accessTokenSeconds` from now. */

@@ -8,6 +8,7 @@ import type { Throttle } from "../auth/throttle.ts";
 import { isKind, type Tokens } from "../auth/token.ts";
 import type { Config } from "../config.ts";
 import { limits } from "../limits.ts";
+import { countChars } from "../text.ts";
 import { isAcceptableName } from "../users/name.ts";
 import type { Users } from "../users/service.ts";
 import { busy, fixed, json, refusal, refuse, unreadable } from "./answers.ts";
@@ -64,7 +65,7 @@ export function createAccounts({ config, tokens, revocations, users, throttle }:
       if (kind === "") return kindEmpty();
       if (!isKind(kind)) return refuse(400, `Unexpected value of kind, ${kind}`);
       // The originals answer a name that is too long like one that is taken.
-      if ([...username].length > limits.usernameCharsMax) return taken();
+      if (countChars(username) > limits.usernameCharsMax) return taken();
       if (!isAcceptableName(username)) return nameUnusable();
       if (Buffer.byteLength(password) > limits.passwordBytesMax) return passwordTooLong();
       const address = addressOf(request, server);

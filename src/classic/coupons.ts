@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type Claims, isSeller, type Tokens } from "../auth/token.ts";
 import { limits } from "../limits.ts";
 import type { Sales } from "../sales/service.ts";
+import { countChars } from "../text.ts";
 import { foldName } from "../users/name.ts";
 import type { Users } from "../users/service.ts";
 import type { Wallet } from "../wallet/service.ts";
@@ -48,7 +49,7 @@ const isOwn = (username: string, claims: Claims): boolean =>
 /** What the seller must change, or undefined when the coupon can be made. */
 function faultOf({ name, amount, description, stock }: z.infer<typeof newCoupon>) {
   const { couponNameCharsMax, descriptionCharsMax, couponAmountMax, faceValueMax } = limits;
-  if (name === "" || [...name].length > couponNameCharsMax) {
+  if (name === "" || countChars(name) > couponNameCharsMax) {
     return `Use a name of 1 to ${couponNameCharsMax} characters.`;
   }
   if (CONTROL.test(name) || CONTROL.test(description)) {
@@ -56,7 +57,7 @@ function faultOf({ name, amount, description, stock }: z.infer<typeof newCoupon>
   }
   // A path ends at these: the coupon could not be grabbed.
   if (name === "." || name === "..") return "Use a name that can be part of a path.";
-  if ([...description].length > descriptionCharsMax) {
+  if (countChars(description) > descriptionCharsMax) {
     return `Use a description of at most ${descriptionCharsMax} characters.`;
   }
   if (amount < 1 || amount > couponAmountMax) return `Use an amount of 1 to ${couponAmountMax}.`;

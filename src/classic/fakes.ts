@@ -39,6 +39,7 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
     passwordsBusy: false,
     ready: "ok" as "ok" | "degraded" | "starting" | "stopping",
     warm: true,
+    revocationsLoaded: true,
     broken: undefined as Error | undefined,
   };
   const sale: SaleFacts = {
@@ -63,6 +64,7 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
     log: createLog("silent"),
     tokens,
     revocations: {
+      loaded: () => told.revocationsLoaded,
       revoke: async (tokenId) => {
         if (told.broken) throw told.broken;
         revoked.add(tokenId);

@@ -12,7 +12,7 @@ export type Edge = Context<{ Bindings: Server<unknown> | undefined }>;
 export interface Route {
   readonly method: "GET" | "POST" | "PATCH";
   readonly pattern: string;
-  handle(c: Edge): Response | Promise<Response>;
+  readonly handle: (c: Edge) => Response | Promise<Response>;
 }
 
 /** A part of the path, decoded once. */

@@ -4,6 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { limits } from "../limits.ts";
+import { countChars } from "../text.ts";
 
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
 const CONTROL = /\p{C}/u;
@@ -34,7 +35,7 @@ export function isAcceptableName(name: string): boolean {
   if (name.length > 2 * limits.usernameCharsMax) return false;
   return (
     name.isWellFormed() &&
-    [...name].length <= limits.usernameCharsMax &&
+    countChars(name) <= limits.usernameCharsMax &&
     !CONTROL.test(name) &&
     name.trim() === name &&
     name !== "." &&

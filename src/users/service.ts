@@ -18,7 +18,7 @@ export interface UserFacts {
   kind: Kind;
 }
 
-export type LogInOutcome =
+type LogInOutcome =
   | { kind: "ok"; user: UserFacts }
   | { kind: "wrong_password"; user: UserFacts }
   | { kind: "unknown" }
