@@ -103,7 +103,6 @@ export const limits = {
   counterReadsAtOnce: 1,
   storedListsPerReadMax: 8,
   walletUsersPerReadMax: 32,
-  unrecordedSalesPerCallMax: 100,
   walletReadsAtOnce: 2,
 
   // The embedded servers of `npm start` and the tests.

@@ -2,8 +2,7 @@
 -- counters.lua: the counters of many sales of one shard.
 --
 -- One call for all of them, because an HMGET each costs the asking process more than all the rest of a
--- list. It only reads, so it is no part of the fence: it has no incarnation, and whoever finds it missing
--- loads it.
+-- list.
 --
 -- KEYS   1.. sales (hash)
 -- ARGV   none

@@ -2,11 +2,11 @@
 // each shard, and one MGET for the sellers' versions of each shard. See redis/group.ts for why this
 // is as fresh as a read per request.
 
-import { createHash } from "node:crypto";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead, type GroupRead } from "../redis/group.ts";
 import { sellerVersionKey, shardOf } from "../redis/keys.ts";
+import { callScript, readMany, readScript } from "../redis/reading.ts";
 import source from "./counters.lua" with { type: "text" };
 import { type Counter, counterOf, type SellerPage } from "./page.ts";
 
@@ -20,7 +20,7 @@ export interface LivePage {
   text?: Promise<string> | string;
 }
 
-const sha = createHash("sha1").update(source).digest("hex");
+const script = readScript(source);
 
 /** What one pipeline asks of one shard, and where its answers belong. */
 class ShardRead {
@@ -65,49 +65,33 @@ function shardReads(pages: readonly SellerPage[]): ShardRead[] {
   return shards.filter(Boolean);
 }
 
-/** Fills the drafts, or returns why it could not. */
-async function ask(
-  redis: Redis,
-  shards: readonly ShardRead[],
-  drafts: readonly Draft[],
-): Promise<Error | undefined> {
-  const pipeline = redis.pipeline();
-  const takers: ((reply: unknown) => void)[] = [];
-  for (const { saleKeys, places, versionKeys, pages } of shards) {
-    if (saleKeys.length > 0) {
-      pipeline.call("EVALSHA_RO", sha, saleKeys.length, ...saleKeys);
-      takers.push((reply) => takeCounters(reply as string, places, drafts));
-    }
-    if (versionKeys.length > 0) {
-      pipeline.mget(versionKeys);
-      takers.push((reply) => {
-        (reply as (string | null)[]).forEach((version, index) => {
-          (drafts[pages[index] as number] as Draft).version = version;
-        });
-      });
-    }
-  }
-  const replies = (await pipeline.exec()) ?? [];
-  const failed = replies.find(([error]) => error);
-  if (failed) return failed[0] ?? undefined;
-  replies.forEach(([, reply], index) => {
-    takers[index]?.(reply);
-  });
-  return undefined;
-}
-
 async function readPages(
   redis: Redis,
   pages: readonly SellerPage[],
 ): Promise<(LivePage | undefined)[]> {
-  const shards = shardReads(pages);
   const drafts = pages.map((): Draft => ({ version: null, counters: [] }));
-  let error = await ask(redis, shards, drafts);
-  if (error?.message.startsWith("NOSCRIPT")) {
-    await redis.script("LOAD", source).catch(() => undefined);
-    error = await ask(redis, shards, drafts);
-  }
-  return error ? pages.map(() => undefined) : drafts;
+  const shards = shardReads(pages);
+  const withSales = shards.filter(({ saleKeys }) => saleKeys.length > 0);
+  const withVersions = shards.filter(({ versionKeys }) => versionKeys.length > 0);
+  const replies = await readMany(
+    redis,
+    (pipeline) => {
+      for (const { saleKeys } of withSales) callScript(pipeline, script, saleKeys);
+      for (const { versionKeys } of withVersions) pipeline.mget(versionKeys);
+    },
+    script,
+  );
+  if (!replies) return pages.map(() => undefined);
+  withSales.forEach(({ places }, index) => {
+    takeCounters(replies[index] as string, places, drafts);
+  });
+  withVersions.forEach(({ pages: places }, index) => {
+    const versions = replies[withSales.length + index] as (string | null)[];
+    places.forEach((place, at) => {
+      (drafts[place] as Draft).version = versions[at] ?? null;
+    });
+  });
+  return drafts;
 }
 
 /** Reads pages' versions and counters; undefined when Redis did not answer. */

@@ -9,18 +9,13 @@
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
+import { readMany } from "../redis/reading.ts";
 import { type Grant, numbersOf } from "./grants.ts";
 
-/** Runs a pipeline; undefined when any of its commands failed. */
-async function repliesOf(pipeline: ReturnType<Redis["pipeline"]>): Promise<unknown[] | undefined> {
-  const replies = (await pipeline.exec()) ?? [];
-  return replies.some(([error]) => error) ? undefined : replies.map(([, reply]) => reply);
-}
-
 async function unrecordedSales(redis: Redis): Promise<number[] | undefined> {
-  const pipeline = redis.pipeline();
-  for (const shard of allShards) pipeline.smembers(shardKeys(shard).unrecorded);
-  const sets = await repliesOf(pipeline);
+  const sets = await readMany(redis, (pipeline) => {
+    for (const shard of allShards) pipeline.smembers(shardKeys(shard).unrecorded);
+  });
   return (sets as string[][] | undefined)?.flat().map(Number);
 }
 
@@ -37,9 +32,9 @@ export async function readRecent(
   const grants = userIds.map((): Grant[] => []);
   for (let start = 0; start < saleIds.length; start += limits.counterSalesPerReadMax) {
     const chunk = saleIds.slice(start, start + limits.counterSalesPerReadMax);
-    const pipeline = redis.pipeline();
-    for (const saleId of chunk) pipeline.hmget(saleKeys(saleId).winners, ...userIds);
-    const fields = (await repliesOf(pipeline)) as (string | null)[][] | undefined;
+    const fields = (await readMany(redis, (pipeline) => {
+      for (const saleId of chunk) pipeline.hmget(saleKeys(saleId).winners, ...userIds);
+    })) as (string | null)[][] | undefined;
     if (!fields) return undefined;
     fields.forEach((ofSale, index) => {
       const saleId = chunk[index] as number;

@@ -1,0 +1,57 @@
+// Reading many things in one round trip, also by scripts that only read. Such a script is no part of the
+// fence (see script.ts): it decides nothing, has no incarnation, and whoever finds it missing loads it.
+
+import { createHash } from "node:crypto";
+import type { ChainableCommander } from "ioredis";
+import type { Redis } from "./client.ts";
+
+export interface ReadScript {
+  readonly sha: string;
+  readonly text: string;
+}
+
+/** `source` is the text of a `.lua` file that may not write. */
+export function readScript(source: string): ReadScript {
+  if (!source.startsWith("#!lua flags=no-writes\n")) {
+    throw new Error(
+      "a script that reads must be imported as text and be declared to write nothing",
+    );
+  }
+  return { sha: createHash("sha1").update(source).digest("hex"), text: source };
+}
+
+/** Puts a call of a script into a pipeline. */
+export function callScript(
+  pipeline: ChainableCommander,
+  script: ReadScript,
+  keys: readonly string[],
+): void {
+  pipeline.call("EVALSHA_RO", script.sha, keys.length, ...keys);
+}
+
+async function send(
+  redis: Redis,
+  fill: (pipeline: ChainableCommander) => void,
+): Promise<unknown[] | Error> {
+  const pipeline = redis.pipeline();
+  fill(pipeline);
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.find(([error]) => error)?.[0] ?? replies.map(([, reply]) => reply);
+}
+
+/**
+ * The replies to the commands that `fill` puts into a pipeline, or undefined when any of them failed:
+ * Redis is away, and the caller has another source. `script` is loaded if it is missing.
+ */
+export async function readMany(
+  redis: Redis,
+  fill: (pipeline: ChainableCommander) => void,
+  script?: ReadScript,
+): Promise<unknown[] | undefined> {
+  let replies = await send(redis, fill);
+  if (script && replies instanceof Error && replies.message.startsWith("NOSCRIPT")) {
+    await redis.script("LOAD", script.text).catch(() => undefined);
+    replies = await send(redis, fill);
+  }
+  return replies instanceof Error ? undefined : replies;
+}
