@@ -10,6 +10,8 @@ import { limits } from "../limits.ts";
 
 const INTERVAL_MS = 1_000 / limits.grabsPerSecond;
 const TOLERANCE_MS = INTERVAL_MS * (limits.grabsBurst - 1);
+/** How long an empty bucket takes to fill. */
+const EMPTY_MS = INTERVAL_MS * limits.grabsBurst;
 
 export class GrabBuckets {
   #young = new Map<string, number>();
@@ -20,7 +22,9 @@ export class GrabBuckets {
   /** Takes one token. Returns 0 when there was one, otherwise the whole seconds until there will be. */
   take(userId: string): number {
     const now = this.clock.now();
-    const fullAt = Math.max(this.#young.get(userId) ?? this.#old.get(userId) ?? 0, now);
+    const known = this.#young.get(userId) ?? this.#old.get(userId) ?? 0;
+    // Never emptier than empty: a clock that was set back must not lock anybody out.
+    const fullAt = Math.min(Math.max(known, now), now + EMPTY_MS);
     if (fullAt - now > TOLERANCE_MS) return Math.ceil((fullAt - now - TOLERANCE_MS) / 1_000);
     this.#young.set(userId, fullAt + INTERVAL_MS);
     if (this.#young.size >= limits.grabBucketsMax) {

@@ -85,8 +85,9 @@ export class SoldOut {
     );
     const [state, total, granted, returned, limit, closes] = facts;
     const active = Number(granted) - Number(returned);
-    if (state !== "open" || limit !== "1" || closes !== null || active < Number(total))
-      return undefined;
+    // Written so that a counter that is not a number gives no snapshot.
+    if (!(active >= Number(total))) return undefined;
+    if (state !== "open" || limit !== "1" || closes !== null) return undefined;
     return { text: facts.join(" "), winners: active };
   }
 
@@ -100,7 +101,11 @@ export class SoldOut {
         "COUNT",
         1_000,
       );
-      for (let i = 0; i < pairs.length; i += 2) winners.set(pairs[i] ?? "", Number(pairs[i + 1]));
+      for (let i = 0; i < pairs.length; i += 2) {
+        // By slot, as grab.lua writes it; a slot that has been given back is empty.
+        const held = /(?:^|,)(\d+)/.exec(pairs[i + 1] ?? "");
+        if (held) winners.set(pairs[i] ?? "", Number(held[1]));
+      }
       if (winners.size > limits.soldOutWinnersMax) return undefined;
       cursor = next;
     } while (cursor !== "0");
