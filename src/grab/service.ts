@@ -20,7 +20,7 @@ export interface GrabDeps {
   readonly soldOut: SoldOut;
   /** Absent when RATE_LIMITS is off. */
   readonly buckets: GrabBuckets | undefined;
-  count(outcome: GrabOutcome): void;
+  readonly count: (outcome: GrabOutcome) => void;
 }
 
 export function createGrabs({ queue, soldOut, buckets, count }: GrabDeps): Grabs {

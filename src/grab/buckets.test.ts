@@ -1,0 +1,88 @@
+import { expect, test } from "bun:test";
+import { limits } from "../limits.ts";
+import { GrabBuckets } from "./buckets.ts";
+
+const NOW = 1_800_000_000_000;
+const INTERVAL_MS = 1_000 / limits.grabsPerSecond;
+
+function fixture() {
+  const clock = { time: NOW, now: () => clock.time };
+  const buckets = new GrabBuckets(clock);
+  /** How many tokens the user gets before the first refusal. */
+  const drain = (userId: string) => {
+    let taken = 0;
+    while (buckets.take(userId) === 0) taken += 1;
+    return taken;
+  };
+  return { clock, buckets, drain };
+}
+
+test("a user who was away may grab a whole burst at once, and not once more", () => {
+  const { buckets, drain } = fixture();
+  expect(drain("1")).toBe(limits.grabsBurst);
+  expect(buckets.take("1")).toBeGreaterThan(0);
+});
+
+test("an empty bucket gives one token per interval, for ever", () => {
+  const { clock, buckets, drain } = fixture();
+  drain("1");
+  for (let round = 0; round < 100; round += 1) {
+    clock.time += INTERVAL_MS;
+    expect(buckets.take("1")).toBe(0);
+    expect(buckets.take("1")).toBeGreaterThan(0);
+  }
+});
+
+test("tokens gather while the user is away, up to the burst", () => {
+  const { clock, drain } = fixture();
+  drain("1");
+  clock.time += 3 * INTERVAL_MS;
+  expect(drain("1")).toBe(3);
+  clock.time += 3_600_000;
+  expect(drain("1")).toBe(limits.grabsBurst);
+});
+
+test("a refusal tells whole seconds after which the next grab is let through", () => {
+  const { clock, buckets, drain } = fixture();
+  drain("1");
+  const seconds = buckets.take("1");
+  expect(Number.isInteger(seconds)).toBe(true);
+  clock.time += seconds * 1_000;
+  expect(buckets.take("1")).toBe(0);
+});
+
+test("a refused grab takes nothing: asking on does not lengthen the wait", () => {
+  const { clock, buckets, drain } = fixture();
+  drain("1");
+  for (let i = 0; i < 1_000; i += 1) buckets.take("1");
+  clock.time += INTERVAL_MS;
+  expect(buckets.take("1")).toBe(0);
+});
+
+test("each user has a bucket of one's own", () => {
+  const { drain } = fixture();
+  drain("1");
+  expect(drain("2")).toBe(limits.grabsBurst);
+});
+
+test("a clock that is set back does not lock users out", () => {
+  const { clock, buckets, drain } = fixture();
+  drain("1");
+  clock.time -= 3_600_000;
+  expect(buckets.take("1")).toBeLessThanOrEqual(1);
+});
+
+test("memory holds two generations: who grabs on keeps the bucket, who stays away is forgotten", () => {
+  const { clock, buckets, drain } = fixture();
+  drain("busy");
+  drain("gone");
+  for (let user = 0; user < 2 * limits.grabBucketsMax; user += 1) {
+    buckets.take(`u${user}`);
+    if (user % (limits.grabBucketsMax / 2) === 0) {
+      clock.time += INTERVAL_MS;
+      expect(buckets.take("busy")).toBe(0);
+      expect(buckets.take("busy")).toBeGreaterThan(0);
+    }
+  }
+  expect(drain("gone")).toBe(limits.grabsBurst);
+});
