@@ -23,8 +23,8 @@ in_tools=.tools/node_modules/.bin/bun
 
 install_bun() {
   echo "Getting Bun $version from npm into .tools/" >&2
-  npm install --prefix .tools --no-audit --no-fund --loglevel=error --allow-scripts=bun "bun@$version" >&2 || return 1
-  # Where npm does not run a package's own script, the program is not in its place yet.
+  npm install --prefix .tools --no-audit --no-fund --no-update-notifier --loglevel=error "bun@$version" >&2 || return 1
+  # Where npm does not run the scripts of packages, the program is not in its place yet.
   is_wanted "$in_tools" || node .tools/node_modules/bun/install.js >&2 || return 1
   is_wanted "$in_tools"
 }
