@@ -48,13 +48,18 @@ function fakeServer() {
   };
   const subscriber = () => {
     let listener = (_channel: string, _message: string) => {};
-    return {
+    const made = {
       on: (event: string, handler: typeof listener) => {
         if (event === "message") listener = handler;
+        return made;
       },
-      off: () => listeners.delete(listener),
+      off: () => {
+        listeners.delete(listener);
+        return made;
+      },
       subscribe: () => answer(() => listeners.add(listener)),
     };
+    return made;
   };
   return { server, redis: redis as unknown as Redis, subscriber };
 }

@@ -51,42 +51,108 @@ async function replies(transaction: ReturnType<Redis["multi"]>): Promise<unknown
   });
 }
 
-export function createRevocations({ redis, subscriber, clock, log }: Deps): Revocations {
-  const revoked = new Map<string, number>();
-  let received = 0;
-  let offset: number | undefined;
-  let sweptAt = 0;
-  let running: Promise<void> | undefined;
-  let loadedOnce = false;
-  let stopped = false;
+class RevokedTokens implements Revocations {
+  private readonly revoked = new Map<string, number>();
+  private received = 0;
+  private offset: number | undefined;
+  private sweptAt = 0;
+  private running: Promise<void> | undefined;
+  private loadedOnce = false;
+  private stopped = false;
   // What ends the two waits of this file early; `stop` calls both.
-  const mark = { text: "", arrived: (_received?: number) => {} };
-  let wake = () => {};
+  private mark = { text: "", arrived: (_received?: number) => {} };
+  private wake = () => {};
 
-  // Kept a little longer than the token lives: the hosts' clocks may differ.
-  const oldest = () => Math.floor(clock.now() / 1_000) - limits.clockSkewSeconds;
+  constructor(private readonly deps: Deps) {}
 
-  function onMessage(channel: string, message: string): void {
+  has(tokenId: string): boolean {
+    return this.revoked.has(tokenId);
+  }
+
+  loaded(): boolean {
+    return this.loadedOnce;
+  }
+
+  async revoke(tokenId: string, expiresAt: number): Promise<void> {
+    const { revoked } = this;
+    if (revoked.has(tokenId)) return;
+    if (revoked.size >= limits.revokedTokensMax) this.dropExpired();
+    if (revoked.size >= limits.revokedTokensMax) throw new Overloaded("too many revoked tokens");
+    const expiry = Math.min(Math.ceil(expiresAt), Number.MAX_SAFE_INTEGER);
+    await replies(
+      this.deps.redis
+        .multi()
+        .zadd(revokedKey, expiry, tokenId)
+        .incr(revokedVersionKey)
+        .publish(channels.revoked, `${tokenId} ${expiry}`),
+    );
+    revoked.set(tokenId, expiry);
+  }
+
+  start(): Promise<void> {
+    const loaded = Promise.withResolvers<void>();
+    this.deps.subscriber.on("message", this.onMessage).on("ready", this.onReady);
+    this.running = this.keepCurrent(loaded.resolve);
+    return loaded.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.deps.subscriber.off("message", this.onMessage).off("ready", this.onReady);
+    this.mark.arrived();
+    this.wake();
+    await this.running;
+  }
+
+  private readonly onMessage = (channel: string, message: string): void => {
     if (channel !== channels.revoked) return;
     const space = message.lastIndexOf(" ");
     if (space > 0) {
-      revoked.set(message.slice(0, space), Number(message.slice(space + 1)));
-      received++;
-    } else if (message === mark.text) mark.arrived(received);
+      this.revoked.set(message.slice(0, space), Number(message.slice(space + 1)));
+      this.received++;
+    } else if (message === this.mark.text) this.mark.arrived(this.received);
+  };
+
+  /** A connection that is back may have missed something: look now, not at the next turn. */
+  private readonly onReady = (): void => this.wake();
+
+  private async keepCurrent(loaded: () => void): Promise<void> {
+    // A single failure is a connection that is not up yet; the next look is a moment away.
+    let failures = 0;
+    while (!this.stopped) {
+      try {
+        await this.look();
+        loaded();
+        await this.sweep();
+        if (failures > 1) this.deps.log.info("revoked tokens are current again");
+        failures = 0;
+      } catch (error) {
+        // What was true before a connection was lost may have changed since.
+        this.offset = undefined;
+        failures++;
+        const reason = reasonOf(error);
+        if (failures === 2) this.deps.log.warn({ reason }, "revoked tokens cannot be read");
+      }
+      if (!this.stopped) await this.pause();
+    }
+    loaded();
   }
 
-  // A connection that is back may have missed something: look now, not at the next turn.
-  const onReady = () => wake();
+  private async look(): Promise<void> {
+    if (this.offset === undefined) return this.load();
+    const { version, receivedByThen } = await this.compare();
+    if (receivedByThen === undefined || receivedByThen + this.offset !== version) await this.load();
+  }
 
   /** The version, and how many messages had been received when all that belong to it should have been. */
-  async function compare(): Promise<{ version: number; receivedByThen: number | undefined }> {
+  private async compare(): Promise<{ version: number; receivedByThen: number | undefined }> {
     const arrival = Promise.withResolvers<number | undefined>();
     const timer = setTimeout(() => arrival.resolve(undefined), limits.revocationCheckMs);
-    mark.text = crypto.randomUUID();
-    mark.arrived = arrival.resolve;
+    const text = crypto.randomUUID();
+    this.mark = { text, arrived: arrival.resolve };
     try {
       const [version] = await replies(
-        redis.multi().get(revokedVersionKey).publish(channels.revoked, mark.text),
+        this.deps.redis.multi().get(revokedVersionKey).publish(channels.revoked, text),
       );
       return { version: Number(version ?? 0), receivedByThen: await arrival.promise };
     } finally {
@@ -95,105 +161,52 @@ export function createRevocations({ redis, subscriber, clock, log }: Deps): Revo
   }
 
   /** Everything in Redis into memory. Changes made meanwhile come by message. */
-  async function load(): Promise<void> {
-    offset = undefined;
+  private async load(): Promise<void> {
+    const { redis, subscriber } = this.deps;
+    this.offset = undefined;
     await subscriber.subscribe(channels.revoked);
-    const { version, receivedByThen } = await compare();
+    const { version, receivedByThen } = await this.compare();
+    const count = limits.revocationScanCount;
     let cursor = "0";
     do {
-      const [next, found] = await redis.zscan(
-        revokedKey,
-        cursor,
-        "COUNT",
-        limits.revocationScanCount,
-      );
+      const [next, found] = await redis.zscan(revokedKey, cursor, "COUNT", count);
       for (let at = 0; at + 1 < found.length; at += 2) {
-        revoked.set(found[at] as string, Number(found[at + 1]));
+        this.revoked.set(found[at] as string, Number(found[at + 1]));
       }
       cursor = next;
     } while (cursor !== "0");
-    loadedOnce = true;
+    this.loadedOnce = true;
     // Without the mark the set is here, but the channel is not to be relied on: the next look loads again.
-    if (receivedByThen !== undefined) offset = version - receivedByThen;
+    if (receivedByThen !== undefined) this.offset = version - receivedByThen;
   }
 
-  async function look(): Promise<void> {
-    if (offset === undefined) return load();
-    const { version, receivedByThen } = await compare();
-    if (receivedByThen === undefined || receivedByThen + offset !== version) await load();
+  /** Kept a little longer than the token lives: the hosts' clocks may differ. */
+  private oldest(): number {
+    return Math.floor(this.deps.clock.now() / 1_000) - limits.clockSkewSeconds;
   }
 
-  function dropExpired(): void {
-    const before = oldest();
-    for (const [tokenId, expiresAt] of revoked) if (expiresAt < before) revoked.delete(tokenId);
+  private dropExpired(): void {
+    const before = this.oldest();
+    for (const [tokenId, expiresAt] of this.revoked) {
+      if (expiresAt < before) this.revoked.delete(tokenId);
+    }
   }
 
-  async function sweep(): Promise<void> {
-    if (clock.now() - sweptAt < limits.revocationSweepMs) return;
-    dropExpired();
-    await redis.zremrangebyscore(revokedKey, "-inf", `(${oldest()}`);
-    sweptAt = clock.now();
+  private async sweep(): Promise<void> {
+    const now = this.deps.clock.now();
+    if (now - this.sweptAt < limits.revocationSweepMs) return;
+    this.dropExpired();
+    await this.deps.redis.zremrangebyscore(revokedKey, "-inf", `(${this.oldest()}`);
+    this.sweptAt = now;
   }
 
-  function pause(): Promise<void> {
+  private pause(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, limits.revocationCheckMs);
-    wake = resolve;
+    this.wake = resolve;
     return promise.finally(() => clearTimeout(timer));
   }
-
-  async function keepCurrent(loaded: () => void): Promise<void> {
-    // A single failure is a connection that is not up yet; the next look is a moment away.
-    let failures = 0;
-    while (!stopped) {
-      try {
-        await look();
-        loaded();
-        await sweep();
-        if (failures > 1) log.info("revoked tokens are current again");
-        failures = 0;
-      } catch (error) {
-        // What was true before a connection was lost may have changed since.
-        offset = undefined;
-        failures++;
-        if (failures === 2) log.warn({ reason: reasonOf(error) }, "revoked tokens cannot be read");
-      }
-      if (!stopped) await pause();
-    }
-    loaded();
-  }
-
-  return {
-    has: (tokenId) => revoked.has(tokenId),
-    loaded: () => loadedOnce,
-    revoke: async (tokenId, expiresAt) => {
-      if (revoked.has(tokenId)) return;
-      if (revoked.size >= limits.revokedTokensMax) dropExpired();
-      if (revoked.size >= limits.revokedTokensMax) throw new Overloaded("too many revoked tokens");
-      const expiry = Math.min(Math.ceil(expiresAt), Number.MAX_SAFE_INTEGER);
-      await replies(
-        redis
-          .multi()
-          .zadd(revokedKey, expiry, tokenId)
-          .incr(revokedVersionKey)
-          .publish(channels.revoked, `${tokenId} ${expiry}`),
-      );
-      revoked.set(tokenId, expiry);
-    },
-    start: () => {
-      const loaded = Promise.withResolvers<void>();
-      subscriber.on("message", onMessage);
-      subscriber.on("ready", onReady);
-      running = keepCurrent(loaded.resolve);
-      return loaded.promise;
-    },
-    stop: async () => {
-      stopped = true;
-      subscriber.off("message", onMessage);
-      subscriber.off("ready", onReady);
-      mark.arrived();
-      wake();
-      await running;
-    },
-  };
 }
+
+/** `subscriber` is used for nothing but subscriptions. */
+export const createRevocations = (deps: Deps): Revocations => new RevokedTokens(deps);

@@ -28,9 +28,10 @@ const headersOf = (status: number, own: HeaderFields = {}): HeaderFields => ({
 export const json = (status: number, body: object, own?: HeaderFields): Response =>
   new Response(JSON.stringify(body), { status, headers: headersOf(status, own) });
 
-/** One answer whose body is JSON text already. */
-export const jsonText = (body: string): Response => new Response(body, LIST);
-const LIST = { status: 200, headers: new Headers(headersOf(200)) };
+const OK = { status: 200, headers: new Headers(headersOf(200)) };
+
+/** 200 with a body that is JSON text already. */
+export const jsonText = (body: string): Response => new Response(body, OK);
 
 /** A refusal with a text, made for one request. */
 export const refuse = (status: number, errMsg: string, own?: HeaderFields): Response =>

@@ -4,61 +4,119 @@
 import { BlockList } from "node:net";
 import { createApp } from "../app.ts";
 import { createTokens, type Kind } from "../auth/token.ts";
+import { systemClock } from "../clock.ts";
 import type { GrabOutcome } from "../grab/service.ts";
 import { createLog } from "../log.ts";
-import type { NewSale, SaleFacts } from "../sales/service.ts";
+import type { NewSale, Sales } from "../sales/service.ts";
 import { foldName } from "../users/name.ts";
-import type { UserFacts } from "../users/service.ts";
+import type { UserFacts, Users } from "../users/service.ts";
 
-export interface Answered {
+export const FAKE_SECRET = "0123456789abcdef0123456789abcdef";
+
+interface Answered {
   status: number;
   headers: Headers;
   text: string;
 }
 
+/** What the services answer; a test changes it. */
+const answers = () => ({
+  grab: { kind: "granted", number: 1 } as GrabOutcome | Promise<GrabOutcome>,
+  create: "created" as "created" | "duplicate" | "unavailable",
+  page: '[{"name":"phone"}]',
+  waitSeconds: 0,
+  passwordsBusy: false,
+  ready: "ok" as "ok" | "degraded" | "starting" | "stopping",
+  /** Whether the sale is in memory. */
+  warm: true,
+  revocationsLoaded: true,
+  /** What look-ups, log-ins and log-outs throw. */
+  broken: undefined as Error | undefined,
+});
+
+/** What the services were asked, in order; a test reads it. */
+const questions = () => ({
+  created: [] as NewSale[],
+  grabs: [] as [number, string][],
+  pages: [] as [string, string | number, number][],
+  requests: [] as [string, string, number][],
+  finds: 0,
+  lookUps: 0,
+});
+
+type Told = ReturnType<typeof answers>;
+type Asked = ReturnType<typeof questions>;
+type Person = UserFacts & { password: string };
+
+function fakeUsers(people: Map<string, Person>, told: Told, asked: Asked): Users {
+  return {
+    find: async (username) => {
+      asked.finds++;
+      if (told.broken) throw told.broken;
+      return people.get(foldName(username));
+    },
+    register: async ({ username, password, kind }) => {
+      if (told.passwordsBusy) return "busy";
+      if (people.has(foldName(username))) return "taken";
+      people.set(foldName(username), { id: people.size + 1, username, kind, password });
+      return "created";
+    },
+    logIn: async ({ username, password }) => {
+      if (told.broken) throw told.broken;
+      if (told.passwordsBusy) return { kind: "busy" };
+      const user = people.get(foldName(username));
+      if (!user) return { kind: "unknown" };
+      return { kind: user.password === password ? "ok" : "wrong_password", user };
+    },
+  };
+}
+
+/** One sale: the coupon `a/b c` of the seller `shop`. */
+function fakeSales(told: Told, asked: Asked): Sales {
+  const sale = { id: 42, sellerId: 1, name: "a/b c", faceValue: 100, description: "", total: 10 };
+  const found = (seller: string, coupon: string) =>
+    seller === "shop" && coupon === sale.name ? sale : undefined;
+  return {
+    peek: (seller, coupon) => (told.warm ? found(seller, coupon) : undefined),
+    find: async (seller, coupon) => {
+      asked.lookUps++;
+      if (told.broken) throw told.broken;
+      return found(seller, coupon);
+    },
+    create: async (input) => {
+      asked.created.push(input);
+      return told.create === "created" ? { kind: "created", sale } : { kind: told.create };
+    },
+    sellerPage: async (sellerId, page) => {
+      asked.pages.push(["seller", sellerId, page]);
+      return told.page;
+    },
+  };
+}
+
+interface Sending {
+  /** Text and bytes are sent as they are, anything else as JSON. */
+  body?: unknown;
+  token?: string;
+  headers?: Record<string, string>;
+}
+
+function requestOf(method: string, path: string, { body, token, headers }: Sending): Request {
+  const raw = typeof body === "string" || body instanceof Uint8Array;
+  return new Request(`http://localhost:20080${path}`, {
+    method,
+    headers: { ...(token === undefined ? {} : { Authorization: token }), ...headers },
+    ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
+  });
+}
+
 /** An app on fakes; change `told` to change what the services answer, read `asked` for what they heard. */
 export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
-  const people = new Map<string, UserFacts & { password: string }>();
+  const people = new Map<string, Person>();
   const revoked = new Set<string>();
-  const tokens = createTokens("0123456789abcdef0123456789abcdef", { now: Date.now }, (id) =>
-    revoked.has(id),
-  );
-  const asked = {
-    created: [] as NewSale[],
-    grabs: [] as [number, string][],
-    pages: [] as [string, string | number, number][],
-    requests: [] as [string, string, number][],
-    finds: 0,
-    lookUps: 0,
-  };
-  const told = {
-    grab: { kind: "granted", number: 1 } as GrabOutcome | Promise<GrabOutcome>,
-    create: "created" as "created" | "duplicate" | "unavailable",
-    page: '[{"name":"phone"}]',
-    waitSeconds: 0,
-    passwordsBusy: false,
-    ready: "ok" as "ok" | "degraded" | "starting" | "stopping",
-    warm: true,
-    revocationsLoaded: true,
-    broken: undefined as Error | undefined,
-  };
-  const sale: SaleFacts = {
-    id: 42,
-    sellerId: 1,
-    name: "phone",
-    faceValue: 100,
-    description: "",
-    total: 10,
-  };
+  const [told, asked] = [answers(), questions()];
+  const tokens = createTokens(FAKE_SECRET, systemClock, (id) => revoked.has(id));
   const throttled = () => Promise.resolve(told.waitSeconds);
-  const isSale = (seller: string, coupon: string) => seller === "shop" && coupon === "a/b c";
-
-  async function find(username: string) {
-    asked.finds++;
-    if (told.broken) throw told.broken;
-    return people.get(foldName(username));
-  }
-
   const app = createApp({
     config: { classicGrabStatus: 201, trustProxy: new BlockList(), ...config },
     log: createLog("silent"),
@@ -70,38 +128,8 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
         revoked.add(tokenId);
       },
     },
-    users: {
-      find,
-      register: async ({ username, password, kind }) => {
-        if (told.passwordsBusy) return "busy";
-        if (people.has(foldName(username))) return "taken";
-        people.set(foldName(username), { id: people.size + 1, username, kind, password });
-        return "created";
-      },
-      logIn: async ({ username, password }) => {
-        if (told.broken) throw told.broken;
-        if (told.passwordsBusy) return { kind: "busy" };
-        const user = people.get(foldName(username));
-        if (!user) return { kind: "unknown" };
-        return { kind: user.password === password ? "ok" : "wrong_password", user };
-      },
-    },
-    sales: {
-      peek: (seller, coupon) => (told.warm && isSale(seller, coupon) ? sale : undefined),
-      find: async (seller, coupon) => {
-        asked.lookUps++;
-        if (told.broken) throw told.broken;
-        return isSale(seller, coupon) ? sale : undefined;
-      },
-      create: async (input) => {
-        asked.created.push(input);
-        return told.create === "created" ? { kind: "created", sale } : { kind: told.create };
-      },
-      sellerPage: async (sellerId, page) => {
-        asked.pages.push(["seller", sellerId, page]);
-        return told.page;
-      },
-    },
+    users: fakeUsers(people, told, asked),
+    sales: fakeSales(told, asked),
     wallet: {
       page: async (userId, page) => {
         asked.pages.push(["wallet", userId, page]);
@@ -116,32 +144,11 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
     },
     throttle: { logIn: throttled, register: throttled },
     health: { ready: () => told.ready },
-    metrics: {
-      request: (method, pattern, status) => asked.requests.push([method, pattern, status]),
-    },
+    metrics: { request: (...request) => asked.requests.push(request) },
   });
 
-  /** Sends a request; a body that is no text is sent as JSON. */
-  async function send(
-    method: string,
-    path: string,
-    {
-      body,
-      token,
-      headers = {},
-    }: { body?: unknown; token?: string; headers?: Record<string, string> } = {},
-  ): Promise<Answered> {
-    const request = new Request(`http://localhost:20080${path}`, {
-      method,
-      headers: { ...(token === undefined ? {} : { Authorization: token }), ...headers },
-      ...(body === undefined
-        ? {}
-        : {
-            body:
-              typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
-          }),
-    });
-    const response = await app.fetch(request);
+  async function send(method: string, path: string, sending: Sending = {}): Promise<Answered> {
+    const response = await app.fetch(requestOf(method, path, sending));
     return { status: response.status, headers: response.headers, text: await response.text() };
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createTokens } from "../auth/token.ts";
 import type { GrabOutcome } from "../grab/service.ts";
-import { fakeApp } from "./fakes.ts";
+import { FAKE_SECRET, fakeApp } from "./fakes.ts";
 
 const path = `/api/users/shop/coupons/${encodeURIComponent("a/b c")}`;
 const errMsg = (text: string): string => JSON.parse(text).errMsg;
@@ -90,12 +90,8 @@ describe("a grab is refused before anything is looked up", () => {
     { now: Date.now },
     () => false,
   );
-  const past = createTokens("0123456789abcdef0123456789abcdef", { now: () => 1_000 }, () => false);
-  const future = createTokens(
-    "0123456789abcdef0123456789abcdef",
-    { now: () => Date.now() + 600_000 },
-    () => false,
-  );
+  const past = createTokens(FAKE_SECRET, { now: () => 1_000 }, () => false);
+  const future = createTokens(FAKE_SECRET, { now: () => Date.now() + 600_000 }, () => false);
   const bob = { id: 1, username: "bob", kind: "customer" } as const;
 
   test("without a valid token, in the words of the originals", async () => {
