@@ -66,7 +66,7 @@ export function startService(config: Config, log: Log): Service {
     port: config.port,
     development: false,
     idleTimeout: limits.httpIdleTimeoutSeconds,
-    maxRequestBodySize: limits.httpBodyBytesMax,
+    maxRequestBodySize: limits.httpBodyBytesAnsweredMax,
     fetch: app.fetch,
   });
   const ops = startOps({ port: config.opsPort, health, metrics, ledger: parts.ledger });
