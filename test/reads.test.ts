@@ -197,6 +197,19 @@ test("without Redis a seller's list shows what MySQL has", async () => {
   expect(await lonely.sales.sellerPage(freshId(), 1)).toBe("");
 });
 
+test("a Redis that hangs holds lists up for two seconds at most, also those of many sellers", async () => {
+  const made = await Promise.all(Array.from({ length: 60 }, () => makeSale(a)));
+  await servers.redis.process.kill("SIGSTOP");
+  try {
+    const started = performance.now();
+    const lists = await Promise.all(made.map(({ sellerId }) => sellerLines(b, sellerId)));
+    expect(lists.map(([line]) => line?.left)).toEqual(made.map(() => 100));
+    expect(performance.now() - started).toBeLessThan(2 * limits.redisCommandTimeoutMs + 1_000);
+  } finally {
+    await servers.redis.process.kill("SIGCONT");
+  }
+});
+
 test("names and descriptions come back as they were given", async () => {
   const sellerId = freshId();
   const odd = ['"quoted\\"', "</script>", "emoji 🎟️", "\u2028 \u0001", "' OR 1=1; --", " "];

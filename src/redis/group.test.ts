@@ -66,13 +66,15 @@ test("no more runs are in flight than allowed", async () => {
   expect(await Promise.all(answers)).toEqual(["a@0", "b@1", "c@2"]);
 });
 
-test("a failed run fails its own requests only", async () => {
-  const { group, runs } = heldGroup();
-  const first = group.read("a");
-  const second = group.read("b");
-  runs[0]?.fail(new Error("away"));
-  await expect(first).rejects.toThrow("away");
-  await turn();
+test("a failed run fails all that wait, and the next request is read again", async () => {
+  const { group, runs } = heldGroup({ requestsMax: 1 });
+  const answers = ["a", "b", "c"].map((name) => group.read(name));
+  const outcomes = Promise.allSettled(answers);
+  const away = new Error("away");
+  runs[0]?.fail(away);
+  expect(await outcomes).toEqual(answers.map(() => ({ status: "rejected", reason: away })));
+  const later = group.read("b");
+  expect(runs).toHaveLength(2);
   runs[1]?.finish();
-  expect(await second).toBe("b@1");
+  expect(await later).toBe("b@1");
 });

@@ -7,7 +7,8 @@
 // in it. Under load the groups grow by themselves; a single request is read at once.
 //
 // What waits is bounded by the requests in flight at the HTTP edge; how long, by the time limits of the
-// clients that `run` uses.
+// clients that `run` uses: when a run fails, all that wait by then get its error, because they would
+// ask the same server and, one run after the other, learn of its outage ever later.
 
 export interface GroupRead<Request, Result> {
   /** Resolves with the result of a read that started after this call. */
@@ -24,7 +25,7 @@ interface Waiter<Request, Result> {
 /**
  * `run` reads for at most `requestsMax` requests and returns their results in the same order; at most
  * `readsAtOnce` runs are in flight. Requests with the same identity are one request. When `run` throws,
- * each request of that run gets the error.
+ * each request of that run and each that waits gets the error.
  */
 export function createGroupRead<Request, Result>(options: {
   requestsMax: number;
@@ -54,7 +55,8 @@ export function createGroupRead<Request, Result>(options: {
         resolve(results[index] as Result);
       });
     } catch (error) {
-      for (const { reject } of waiters) reject(error);
+      for (const { reject } of [...waiters, ...waiting.values()]) reject(error);
+      waiting.clear();
     }
   }
 

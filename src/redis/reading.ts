@@ -5,6 +5,11 @@ import { createHash } from "node:crypto";
 import type { ChainableCommander } from "ioredis";
 import type { Redis } from "./client.ts";
 
+/** Redis did not answer, or not with a result; whoever reads may have another source. */
+export class RedisAway extends Error {
+  override readonly name = "RedisAway";
+}
+
 export interface ReadScript {
   readonly sha: string;
   readonly text: string;
@@ -40,18 +45,19 @@ async function send(
 }
 
 /**
- * The replies to the commands that `fill` puts into a pipeline, or undefined when any of them failed:
- * Redis is away, and the caller has another source. `script` is loaded if it is missing.
+ * The replies to the commands that `fill` puts into a pipeline. Throws RedisAway when any of them failed.
+ * `script` is loaded if it is missing.
  */
 export async function readMany(
   redis: Redis,
   fill: (pipeline: ChainableCommander) => void,
   script?: ReadScript,
-): Promise<unknown[] | undefined> {
+): Promise<unknown[]> {
   let replies = await send(redis, fill);
   if (script && replies instanceof Error && replies.message.startsWith("NOSCRIPT")) {
     await redis.script("LOAD", script.text).catch(() => undefined);
     replies = await send(redis, fill);
   }
-  return replies instanceof Error ? undefined : replies;
+  if (replies instanceof Error) throw new RedisAway("a reading failed", { cause: replies });
+  return replies;
 }

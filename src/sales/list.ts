@@ -16,6 +16,7 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
 import { sellerVersionKey } from "../redis/keys.ts";
+import { RedisAway, readMany } from "../redis/reading.ts";
 import { createLivePages, type LivePage } from "./live.ts";
 import { type Counter, loadCounters, loadPage, renderPage, type SellerPage } from "./page.ts";
 
@@ -48,22 +49,14 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
       ),
   });
 
-  /** The version that stands, or a new one where none does; undefined when Redis does not answer. */
-  async function standingVersion(sellerId: number): Promise<string | undefined> {
+  /** The version that stands, or a new one where none does. Throws RedisAway. */
+  async function standingVersion(sellerId: number): Promise<string> {
+    const key = sellerVersionKey(sellerId);
     const drawn = randomUUID();
-    try {
-      const old = await redis.set(
-        sellerVersionKey(sellerId),
-        drawn,
-        "EX",
-        limits.cacheRedisSeconds,
-        "NX",
-        "GET",
-      );
-      return old ?? drawn;
-    } catch {
-      return undefined;
-    }
+    const [old] = await readMany(redis, (pipeline) =>
+      pipeline.set(key, drawn, "EX", limits.cacheRedisSeconds, "NX", "GET"),
+    );
+    return (old as string | null) ?? drawn;
   }
 
   /**
@@ -118,20 +111,25 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
     return blank;
   }
 
+  async function livePage(sellerId: number, number: number): Promise<string> {
+    const name = `${sellerId}/${number}`;
+    const held = pageInMemory(name, sellerId);
+    const answer = await live.read(held);
+    if (held.version !== undefined && held.version === answer.version) return textOf(held, answer);
+    const version = answer.version ?? (await standingVersion(sellerId));
+    const built = await build(name, sellerId, number, version);
+    return textOf(built, await live.read(built));
+  }
+
   return {
     async page(sellerId, number) {
       if (number > limits.listPageMax) return "";
-      const name = `${sellerId}/${number}`;
-      const held = pageInMemory(name, sellerId);
-      const answer = await live.read(held);
-      if (!answer) return stored.read({ sellerId, number });
-      if (held.version !== undefined && held.version === answer.version)
-        return textOf(held, answer);
-      const version = answer.version ?? (await standingVersion(sellerId));
-      if (version === undefined) return stored.read({ sellerId, number });
-      const built = await build(name, sellerId, number, version);
-      const fresh = await live.read(built);
-      return fresh ? textOf(built, fresh) : stored.read({ sellerId, number });
+      try {
+        return await livePage(sellerId, number);
+      } catch (error) {
+        if (error instanceof RedisAway) return stored.read({ sellerId, number });
+        throw error;
+      }
     },
 
     async changed(sellerId) {

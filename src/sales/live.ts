@@ -65,10 +65,7 @@ function shardReads(pages: readonly SellerPage[]): ShardRead[] {
   return shards.filter(Boolean);
 }
 
-async function readPages(
-  redis: Redis,
-  pages: readonly SellerPage[],
-): Promise<(LivePage | undefined)[]> {
+async function readPages(redis: Redis, pages: readonly SellerPage[]): Promise<LivePage[]> {
   const drafts = pages.map((): Draft => ({ version: null, counters: [] }));
   const shards = shardReads(pages);
   const withSales = shards.filter(({ saleKeys }) => saleKeys.length > 0);
@@ -81,7 +78,6 @@ async function readPages(
     },
     script,
   );
-  if (!replies) return pages.map(() => undefined);
   withSales.forEach(({ places }, index) => {
     takeCounters(replies[index] as string, places, drafts);
   });
@@ -94,8 +90,8 @@ async function readPages(
   return drafts;
 }
 
-/** Reads pages' versions and counters; undefined when Redis did not answer. */
-export const createLivePages = (redis: Redis): GroupRead<SellerPage, LivePage | undefined> =>
+/** Reads pages' versions and counters. Throws RedisAway. */
+export const createLivePages = (redis: Redis): GroupRead<SellerPage, LivePage> =>
   createGroupRead({
     requestsMax: Math.floor(limits.counterSalesPerReadMax / limits.listPageSize),
     readsAtOnce: limits.counterReadsAtOnce,

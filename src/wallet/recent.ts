@@ -12,30 +12,25 @@ import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
 import { readMany } from "../redis/reading.ts";
 import { type Grant, numbersOf } from "./grants.ts";
 
-async function unrecordedSales(redis: Redis): Promise<number[] | undefined> {
+async function unrecordedSales(redis: Redis): Promise<number[]> {
   const sets = await readMany(redis, (pipeline) => {
     for (const shard of allShards) pipeline.smembers(shardKeys(shard).unrecorded);
   });
-  return (sets as string[][] | undefined)?.flat().map(Number);
+  return (sets as string[][]).flat().map(Number);
 }
 
 /**
  * For each user the grants in sales that are not fully recorded, in two round trips for all users (more
- * only beyond `counterSalesPerReadMax` such sales). Undefined when Redis did not answer.
+ * only beyond `counterSalesPerReadMax` such sales). Throws RedisAway.
  */
-export async function readRecent(
-  redis: Redis,
-  userIds: readonly string[],
-): Promise<Grant[][] | undefined> {
+export async function readRecent(redis: Redis, userIds: readonly string[]): Promise<Grant[][]> {
   const saleIds = await unrecordedSales(redis);
-  if (!saleIds) return undefined;
   const grants = userIds.map((): Grant[] => []);
   for (let start = 0; start < saleIds.length; start += limits.counterSalesPerReadMax) {
     const chunk = saleIds.slice(start, start + limits.counterSalesPerReadMax);
     const fields = (await readMany(redis, (pipeline) => {
       for (const saleId of chunk) pipeline.hmget(saleKeys(saleId).winners, ...userIds);
-    })) as (string | null)[][] | undefined;
-    if (!fields) return undefined;
+    })) as (string | null)[][];
     fields.forEach((ofSale, index) => {
       const saleId = chunk[index] as number;
       ofSale.forEach((field, user) => {

@@ -7,8 +7,9 @@ import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
+import { RedisAway } from "../redis/reading.ts";
 import { loadSales, type SaleFacts } from "../sales/facts.ts";
-import { mergePage, storedWindow } from "./grants.ts";
+import { type Grant, mergePage, storedWindow } from "./grants.ts";
 import { readRecent } from "./recent.ts";
 import { readStored } from "./stored.ts";
 
@@ -24,6 +25,7 @@ export interface Wallet {
 interface WalletRequest {
   readonly userId: string;
   readonly page: number;
+  readonly recent: readonly Grant[];
 }
 
 const lineOf = ({ name, faceValue, description }: SaleFacts): string =>
@@ -55,15 +57,12 @@ export function createWallet({ redis, db }: { redis: Redis; db: Database }): Wal
   }
 
   async function readPages(requests: readonly WalletRequest[]): Promise<string[]> {
-    const userIds = requests.map(({ userId }) => userId);
-    const recent = (await readRecent(redis, userIds)) ?? requests.map(() => []);
-    const windows = requests.map(({ userId, page }, index) => {
-      const without = recent[index] ?? [];
-      return { userId, without, ...storedWindow(page, without.length) };
+    const windows = requests.map(({ userId, page, recent }) => {
+      return { userId, without: recent, ...storedWindow(page, recent.length) };
     });
     const stored = await readStored(db, windows);
-    const pages = requests.map(({ page }, index) =>
-      mergePage(page, recent[index] ?? [], stored[index] ?? []),
+    const pages = requests.map(({ page, recent }, index) =>
+      mergePage(page, recent, stored[index] ?? []),
     );
     const text = await linesOf(new Set(pages.flat().map(({ saleId }) => saleId)));
     return pages.map((grants) => {
@@ -72,15 +71,32 @@ export function createWallet({ redis, db }: { redis: Redis; db: Database }): Wal
     });
   }
 
-  const group = createGroupRead<WalletRequest, string>({
+  const recentOf = createGroupRead<string, readonly Grant[]>({
     requestsMax: limits.walletUsersPerReadMax,
     readsAtOnce: limits.walletReadsAtOnce,
-    identityOf: ({ userId, page }) => `${userId}/${page}`,
+    identityOf: (userId) => userId,
+    run: (userIds) => readRecent(redis, userIds),
+  });
+  const pageOf = createGroupRead<WalletRequest, string>({
+    requestsMax: limits.walletUsersPerReadMax,
+    readsAtOnce: limits.walletReadsAtOnce,
+    identityOf: (request) => request,
     run: readPages,
   });
 
+  async function recentOrNone(userId: string): Promise<readonly Grant[]> {
+    try {
+      return await recentOf.read(userId);
+    } catch (error) {
+      if (error instanceof RedisAway) return [];
+      throw error;
+    }
+  }
+
   return {
-    page: (userId, page) =>
-      page > limits.listPageMax ? Promise.resolve("") : group.read({ userId, page }),
+    async page(userId, page) {
+      if (page > limits.listPageMax) return "";
+      return pageOf.read({ userId, page, recent: await recentOrNone(userId) });
+    },
   };
 }

@@ -4,6 +4,7 @@
 
 import { eq, sql } from "drizzle-orm";
 import { type DatabasePool, openPool } from "../../src/db/client.ts";
+import type { RedisServer } from "../../src/embedded/redis.ts";
 import { grants } from "../../src/ledger/table.ts";
 import { limits } from "../../src/limits.ts";
 import { createLog } from "../../src/log.ts";
@@ -18,7 +19,7 @@ import { until } from "./until.ts";
 const log = createLog("silent");
 
 export interface Servers {
-  readonly redisUrl: string;
+  readonly redis: RedisServer;
   readonly databaseUrl: string;
 }
 
@@ -36,12 +37,12 @@ export interface Reads {
 /** A Redis and a database for one test file. */
 export async function startServers(): Promise<Servers> {
   const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  return { redisUrl: redis.url, databaseUrl: database.url };
+  return { redis, databaseUrl: database.url };
 }
 
 /** A process. In these tests a seller's name is the seller's id. */
-export async function startReads({ redisUrl, databaseUrl }: Servers): Promise<Reads> {
-  const redis = connectRedis(redisUrl, "reads", log);
+export async function startReads({ redis: server, databaseUrl }: Servers): Promise<Reads> {
+  const redis = connectRedis(server.url, "reads", log);
   const pool = openPool(databaseUrl, limits.mysqlPoolConnections);
   stopLater(async () => {
     redis.disconnect();
