@@ -50,7 +50,7 @@ export const cacheKeys = {
 /**
  * string, TTL: a word drawn anew whenever a seller makes a sale; a page of the seller's list that a process
  * holds is valid while the word stands. Random, not counted: a count could come back after a loss.
- * It is on a shard, by the seller's id, so that many are read by one MGET.
+ * It is on a shard, by the seller's id, so that one call reads it with the sales there.
  */
 export const sellerVersionKey = (sellerId: number): string =>
   `cache:{s${shardOf(sellerId)}}:seller:${sellerId}:version`;

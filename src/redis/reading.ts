@@ -30,8 +30,9 @@ export function callScript(
   pipeline: ChainableCommander,
   script: ReadScript,
   keys: readonly string[],
+  ...args: (string | number)[]
 ): void {
-  pipeline.call("EVALSHA_RO", script.sha, keys.length, ...keys);
+  pipeline.call("EVALSHA_RO", script.sha, keys.length, ...keys, ...args);
 }
 
 async function send(

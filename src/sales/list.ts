@@ -18,7 +18,13 @@ import { createGroupRead } from "../redis/group.ts";
 import { sellerVersionKey } from "../redis/keys.ts";
 import { RedisAway, readMany } from "../redis/reading.ts";
 import { createLivePages, type LivePage } from "./live.ts";
-import { type Counter, loadCounters, loadPage, renderPage, type SellerPage } from "./page.ts";
+import {
+  type Counter,
+  createPageLoader,
+  loadCounters,
+  renderPage,
+  type SellerPage,
+} from "./page.ts";
 
 export interface SellerLists {
   /** Page `number` (from 1) as JSON array text, or "" when it is empty. Throws MySQL's error. */
@@ -35,6 +41,7 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
   });
   const builds = new Map<string, Promise<SellerPage>>();
   const live = createLivePages(redis);
+  const loadPage = createPageLoader(db);
 
   const stored = createGroupRead<{ sellerId: number; number: number }, string>({
     requestsMax: limits.storedListsPerReadMax,
@@ -43,7 +50,7 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
     run: (requests) =>
       Promise.all(
         requests.map(async ({ sellerId, number }) => {
-          const { page, counters } = await loadPage(db, sellerId, number, undefined);
+          const { page, counters } = await loadPage(sellerId, number, undefined);
           return renderPage(page, counters);
         }),
       ),
@@ -67,7 +74,7 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
     const flight = `${name}@${version}`;
     const running = builds.get(flight);
     if (running) return running;
-    const started = loadPage(db, sellerId, number, version)
+    const started = loadPage(sellerId, number, version)
       .then(({ page }) => {
         pages.set(name, page);
         return page;

@@ -1,13 +1,12 @@
-// The counters that move, read for many pages at once: one pipeline with one script call for the sales of
-// each shard, and one MGET for the sellers' versions of each shard. See redis/group.ts for why this
-// is as fresh as a read per request.
+// What moves in sellers' lists, read for many pages at once: one pipeline with one script call per shard. See
+// redis/group.ts for why this is as fresh as a read per request.
 
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead, type GroupRead } from "../redis/group.ts";
 import { sellerVersionKey, shardOf } from "../redis/keys.ts";
 import { callScript, readMany, readScript } from "../redis/reading.ts";
-import source from "./counters.lua" with { type: "text" };
+import source from "./live.lua" with { type: "text" };
 import { type Counter, counterOf, type SellerPage } from "./page.ts";
 
 /** What Redis said about one page; shared by all requests of that read. */
@@ -34,15 +33,21 @@ class ShardRead {
 
 type Draft = { version: string | null; counters: (Counter | undefined)[] };
 
-function takeCounters(reply: string, places: readonly number[], drafts: readonly Draft[]): void {
-  const fields = reply.split(" ");
-  for (let at = 0, field = 0; at < places.length; at += 2, field += 3) {
+function takeReply(reply: string, shard: ShardRead, drafts: readonly Draft[]): void {
+  const words = reply.split(" ");
+  const { places, pages } = shard;
+  let word = 0;
+  for (let at = 0; at < places.length; at += 2, word += 3) {
     const draft = drafts[places[at] as number] as Draft;
-    const total = fields[field] as string;
+    const total = words[word] as string;
     draft.counters[places[at + 1] as number] =
       total === "-"
         ? undefined
-        : counterOf(Number(total), Number(fields[field + 1]), Number(fields[field + 2]));
+        : counterOf(Number(total), Number(words[word + 1]), Number(words[word + 2]));
+  }
+  for (const page of pages) {
+    const version = words[word++] as string;
+    (drafts[page] as Draft).version = version === "-" ? null : version;
   }
 }
 
@@ -68,24 +73,17 @@ function shardReads(pages: readonly SellerPage[]): ShardRead[] {
 async function readPages(redis: Redis, pages: readonly SellerPage[]): Promise<LivePage[]> {
   const drafts = pages.map((): Draft => ({ version: null, counters: [] }));
   const shards = shardReads(pages);
-  const withSales = shards.filter(({ saleKeys }) => saleKeys.length > 0);
-  const withVersions = shards.filter(({ versionKeys }) => versionKeys.length > 0);
   const replies = await readMany(
     redis,
     (pipeline) => {
-      for (const { saleKeys } of withSales) callScript(pipeline, script, saleKeys);
-      for (const { versionKeys } of withVersions) pipeline.mget(versionKeys);
+      for (const { saleKeys, versionKeys } of shards) {
+        callScript(pipeline, script, [...saleKeys, ...versionKeys], saleKeys.length);
+      }
     },
     script,
   );
-  withSales.forEach(({ places }, index) => {
-    takeCounters(replies[index] as string, places, drafts);
-  });
-  withVersions.forEach(({ pages: places }, index) => {
-    const versions = replies[withSales.length + index] as (string | null)[];
-    places.forEach((place, at) => {
-      (drafts[place] as Draft).version = versions[at] ?? null;
-    });
+  shards.forEach((shard, index) => {
+    takeReply(replies[index] as string, shard, drafts);
   });
   return drafts;
 }

@@ -1,7 +1,7 @@
 // One page of a seller's list as JSON text. What does not move is made into text once, when the page is read
 // from MySQL; what moves (`amount`, `left`) is put between at each reading.
 
-import { desc, eq, inArray } from "drizzle-orm";
+import { desc, eq, inArray, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { saleKeys } from "../redis/keys.ts";
@@ -50,21 +50,23 @@ export const headOf = (name: string, faceValue: number, description: string): st
  * Reads one page, newest first, `number` from 1, in one query; the ids are found in the index alone, so
  * that a late page does not read the rows before it. `counters` are what the ledger has recorded so far.
  */
-export async function loadPage(
-  db: Database,
+export type LoadPage = (
   sellerId: number,
   number: number,
   version: string | undefined,
-): Promise<{ page: SellerPage; counters: Counter[] }> {
+) => Promise<{ page: SellerPage; counters: Counter[] }>;
+
+// Prepared once, because Drizzle takes several times as long to put this query together as to run it.
+function preparePageQuery(db: Database) {
   const ids = db
     .select({ id: sales.id })
     .from(sales)
-    .where(eq(sales.sellerId, sellerId))
+    .where(eq(sales.sellerId, sql.placeholder("sellerId")))
     .orderBy(desc(sales.id))
     .limit(limits.listPageSize)
-    .offset((number - 1) * limits.listPageSize)
+    .offset(sql.placeholder("offset"))
     .as("ids");
-  const rows = await db
+  return db
     .select({
       id: sales.id,
       name: sales.name,
@@ -77,16 +79,25 @@ export async function loadPage(
     .from(ids)
     .innerJoin(sales, eq(sales.id, ids.id))
     .innerJoin(templates, eq(templates.id, sales.templateId))
-    .orderBy(desc(sales.id));
-  return {
-    page: {
-      sellerId,
-      version,
-      saleIds: rows.map((row) => row.id),
-      saleKeys: rows.map((row) => saleKeys(row.id).sale),
-      heads: rows.map((row) => headOf(row.name, row.faceValue, row.description)),
-    },
-    counters: rows.map((row) => counterOf(row.total, row.granted, row.returned)),
+    .orderBy(desc(sales.id))
+    .prepare();
+}
+
+/** How pages are read from this database. */
+export function createPageLoader(db: Database): LoadPage {
+  const query = preparePageQuery(db);
+  return async (sellerId, number, version) => {
+    const rows = await query.execute({ sellerId, offset: (number - 1) * limits.listPageSize });
+    return {
+      page: {
+        sellerId,
+        version,
+        saleIds: rows.map((row) => row.id),
+        saleKeys: rows.map((row) => saleKeys(row.id).sale),
+        heads: rows.map((row) => headOf(row.name, row.faceValue, row.description)),
+      },
+      counters: rows.map((row) => counterOf(row.total, row.granted, row.returned)),
+    };
   };
 }
 
