@@ -8,9 +8,10 @@
 --
 -- KEYS   1 gate (hash)   2 sale (hash)   3 winners (hash)   4 ledger (stream)   5 unrecorded (set)
 -- ARGV   1 epoch   2 backlog limit, grants   3 sale id   4.. attempts, two each: user id, key hash or ""
--- Reply  "fenced" (the gate is not open for this epoch), "missing" (the sale is not here), or one word per
---        attempt, with number and slot where there is a grant: "granted 17 1", "repeated 17 1", "sold_out",
---        "limit_reached", "key_required", "not_started", "ended", "paused", "backlog"
+-- Reply  "fenced" (the gate is not open for this epoch), "missing" (the sale or some of its grants are not
+--        here), or one word per attempt, with number and slot where there is a grant: "granted 17 1",
+--        "repeated 17 1", "sold_out", "limit_reached", "key_required", "not_started", "ended", "paused",
+--        "backlog"
 local gate, sale, winners, ledger, unrecorded = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, backlog_limit, sale_id = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local FIRST = 4
@@ -22,9 +23,20 @@ if #ARGV < FIRST then return {} end
 local facts = redis.call("HMGET", sale,
   "state", "total", "granted", "returned", "recorded", "limit", "opens", "closes")
 if not facts[1] then return "missing" end
-local state, total = facts[1], tonumber(facts[2])
-local granted, returned, recorded = tonumber(facts[3]), tonumber(facts[4]), tonumber(facts[5])
-local limit, opens, closes = tonumber(facts[6]), tonumber(facts[7]), tonumber(facts[8])
+
+-- What is not a whole number, or cannot be, is an error here, before anything is written: a sale with such
+-- counters sells nothing. Written so that NaN fails as well.
+local function count(text)
+  local value = tonumber(text)
+  assert(value and value % 1 == 0 and value >= 0 and value < 2 ^ 53, "a counter of the sale is broken")
+  return value
+end
+local state, total, limit = facts[1], count(facts[2]), count(facts[6])
+local granted, returned, recorded = count(facts[3]), count(facts[4]), count(facts[5])
+local opens, closes = facts[7] and count(facts[7]), facts[8] and count(facts[8])
+assert(returned <= granted, "more came back than was granted")
+-- MySQL has grants that this Redis has lost: to sell on would give their numbers away again.
+if recorded > granted then return "missing" end
 
 -- Redis's clock decides for all: the hosts of the API may be minutes off.
 local time = redis.call("TIME")
@@ -74,7 +86,6 @@ for i, user in ipairs(users) do
   elseif closed then replies[i] = closed
   elseif limit > 1 and key == "" then replies[i] = "key_required"
   elseif slot > limit then replies[i] = "limit_reached"
-  -- Both comparisons are written so that a value that is not a number refuses.
   elseif not (granted - recorded < backlog_limit) then replies[i] = "backlog"
   elseif not (granted - returned < total) then replies[i] = "sold_out"
   else
