@@ -1,0 +1,89 @@
+// What the service is meant to reach, and whether it did. Of figures with rate limits on and off the worse
+// one counts.
+
+import type { BareFigure, RedisFigure } from "./baselines.ts";
+import type { Figure } from "./figures.ts";
+import type { Growth } from "./growth.ts";
+
+/** All that one run has measured. */
+export interface Results {
+  readonly bare: BareFigure | undefined;
+  readonly redis: readonly RedisFigure[];
+  readonly figures: readonly Figure[];
+  readonly growth: Growth | undefined;
+}
+
+export interface Bar {
+  readonly what: string;
+  readonly value: number;
+  readonly bar: number;
+  readonly aim: number;
+  readonly unit: string;
+  readonly verdict: "aim reached" | "met" | "NOT MET";
+}
+
+type Judge = (
+  what: string,
+  values: readonly number[],
+  bar: number,
+  aim: number,
+  unit: string,
+) => Bar[];
+
+const atMost: Judge = (what, values, bar, aim, unit) => {
+  if (values.length === 0) return [];
+  const value = Math.max(...values);
+  const verdict = value <= aim ? "aim reached" : value <= bar ? "met" : "NOT MET";
+  return [{ what, value, bar, aim, unit, verdict }];
+};
+
+const atLeast: Judge = (what, values, bar, aim, unit) => {
+  if (values.length === 0) return [];
+  const value = Math.min(...values);
+  const verdict = value >= aim ? "aim reached" : value >= bar ? "met" : "NOT MET";
+  return [{ what, value, bar, aim, unit, verdict }];
+};
+
+/** The bars that this run has figures for. */
+export function judge({ redis, figures, growth }: Results): Bar[] {
+  const of = (scenario: string) => figures.filter((figure) => figure.scenario === scenario);
+  const base = redis[0]?.perSecond;
+  const ratios = (scenario: string) =>
+    base === undefined ? [] : of(scenario).map(({ perSecond }) => perSecond / base);
+  const api = (scenario: string) => of(scenario).map(({ cpu }) => cpu.api);
+  const defined = (values: (number | undefined)[]) => values.filter((value) => value !== undefined);
+  return [
+    ...atLeast("won, requests/s against redis-benchmark", ratios("won"), 0.5, 1, "×"),
+    ...atLeast("lost, requests/s against redis-benchmark", ratios("lost"), 0.8, 1.5, "×"),
+    ...atMost("API CPU per won grab", api("won"), 45, 25, "µs"),
+    ...atMost("API CPU per lost grab", api("lost"), 35, 18, "µs"),
+    ...atMost(
+      "seller's list of 20, CPU of all",
+      of("seller list").map(({ cpu }) => cpu.sum),
+      60,
+      30,
+      "µs",
+    ),
+    ...atMost(
+      "last row in MySQL after the last won grab",
+      defined(of("won").map(({ persistMs }) => persistMs && persistMs / 1_000)),
+      5,
+      1,
+      "s",
+    ),
+    ...atMost(
+      "memory per grant in Redis",
+      defined(of("won").map(({ bytesPerGrant }) => bytesPerGrant)),
+      120,
+      80,
+      "bytes",
+    ),
+    ...atMost(
+      "growth: CPU of all per won grab, loaded against empty",
+      growth ? [growth.ratio] : [],
+      1.3,
+      1.1,
+      "×",
+    ),
+  ];
+}

@@ -1,0 +1,204 @@
+// The two base lines, in the same run and on the same machine: what Bun alone does with a request, and what
+// Redis alone does with one grab a call.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { redisAnswers } from "../src/embedded/probe.ts";
+import { ServerProcess } from "../src/embedded/process.ts";
+import { findProgram, findRedis } from "../src/embedded/programs.ts";
+import { createLog } from "../src/log.ts";
+import { connectRedis } from "../src/redis/client.ts";
+import { saleKeys } from "../src/redis/keys.ts";
+import { processMicros } from "./cpu.ts";
+import { perSecondOf } from "./figures.ts";
+import { runLoad, totalOf } from "./load.ts";
+import oneGrab from "./one-grab.lua" with { type: "text" };
+import { customer, requestText, writeRequests } from "./requests.ts";
+import { type Bench, Opened, say } from "./system.ts";
+
+const BARE = new URL("./bare.ts", import.meta.url).pathname;
+const SALE = 42;
+const EPOCH = "1";
+/** redis-benchmark keeps it in 32 bits. */
+const USERS = 2_000_000_000;
+const TRIAL_CALLS = 20_000;
+
+export interface BareFigure {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuMicros: number;
+  readonly generatorMicros: number;
+}
+
+export interface RedisFigure {
+  readonly name: string;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Of the Redis process, per call. */
+  readonly cpuMicros: number;
+  readonly command: string;
+}
+
+/** The same requests as for a grab, against a server that answers 20 bytes to whatever comes. */
+export async function measureBare(
+  bench: Bench,
+  { connections, seconds }: { connections: number; seconds: number },
+): Promise<BareFigure> {
+  const child = Bun.spawn([process.execPath, "--no-orphans", "--no-env-file", BARE], {
+    ...{ stdin: "ignore", stdout: "pipe", stderr: "inherit", detached: true },
+  });
+  try {
+    const { value } = await child.stdout.getReader().read();
+    const url = `http://127.0.0.1:${Number(new TextDecoder().decode(value))}`;
+    const requests = writeRequests(join(bench.folder, "requests"), 100_000, (index) => {
+      const token = bench.mint.token(customer(index));
+      return requestText("PATCH", "/api/users/seller/coupons/sale-000001", {
+        Authorization: token,
+      });
+    });
+    const rounds = 200;
+    await runLoad(bench, url, requests, { connections, seconds: 1, rounds });
+    let begin = 0;
+    let end = 0;
+    const load = await runLoad(
+      bench,
+      url,
+      requests,
+      { connections, seconds, rounds },
+      {
+        begun: () => {
+          begin = processMicros(child.pid);
+        },
+        ended: () => {
+          end = processMicros(child.pid);
+        },
+      },
+    );
+    const latency = load.latency["200"];
+    return {
+      ...{ perSecond: perSecondOf(load), generatorMicros: load.generatorMicros },
+      ...{ p50Ms: latency?.p50Ms ?? 0, p99Ms: latency?.p99Ms ?? 0 },
+      cpuMicros: (end - begin) / totalOf(load.answered),
+    };
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+/** A Redis that answers on a unix socket and on TCP. */
+async function startRedis(bench: Bench, opened: Opened, name: string, arguments_: string[]) {
+  const folder = join(bench.folder, name);
+  mkdirSync(folder, { mode: 0o700 });
+  const socket = join(folder, "redis.sock");
+  const port = freePort();
+  const server = new ServerProcess(
+    {
+      name: "redis-server",
+      command: [
+        ...[findRedis() ?? "redis-server", "--bind", "127.0.0.1", "--port", String(port)],
+        ...["--unixsocket", socket, "--dir", folder, "--save", "", ...arguments_],
+      ],
+      ...{ socket, logFile: join(bench.folder, `${name}.log`) },
+      isReady: () => redisAnswers(socket),
+    },
+    { keepUp: false, onSay: say, signal: bench.stop },
+  );
+  opened.add(() => server.stop());
+  await server.start();
+  const client = connectRedis(`unix://${socket}`, "worker", createLog("warn"));
+  opened.add(() => client.disconnect());
+  await new Promise((resolve) => client.once("ready", resolve));
+  const keys = saleKeys(SALE);
+  await client.hset(keys.gate, "epoch", EPOCH, "state", "open");
+  await client.hset(
+    keys.sale,
+    ...["state", "open", "total", 1e12, "granted", 0],
+    ...["returned", 0, "recorded", 0, "limit", 1],
+  );
+  const sha = String(await client.script("LOAD", oneGrab));
+  const call = [
+    ...["EVALSHA", sha, "5", keys.gate, keys.sale, keys.winners, keys.ledger, keys.unrecorded],
+    ...[EPOCH, String(SALE), "__rand_int__"],
+  ];
+  /** The calls of redis-benchmark may all have failed; it would not say so. */
+  const won = () => client.hlen(keys.winners);
+  return { socket, port, pid: server.pid ?? 0, call, won };
+}
+
+type RunningRedis = Awaited<ReturnType<typeof startRedis>>;
+
+async function redisBenchmark(
+  bench: Bench,
+  name: string,
+  transport: string[],
+  { call, pid, won }: RunningRedis,
+  { connections, seconds }: { connections: number; seconds: number },
+): Promise<RedisFigure> {
+  const program = findProgram("redis-benchmark", "valkey-benchmark");
+  if (!program) throw new Error("redis-benchmark is not on this machine; it is in redis-tools");
+  const run = async (calls: number) => {
+    bench.stop.throwIfAborted();
+    const options = [
+      "-P",
+      "1",
+      "-c",
+      String(connections),
+      "-n",
+      String(calls),
+      "-r",
+      String(USERS),
+    ];
+    const child = Bun.spawn([program, ...transport, ...options, "--csv", ...call], {
+      ...{ stdin: "ignore", stdout: "pipe", stderr: "inherit" },
+    });
+    const lines = (await new Response(child.stdout).text()).trim().split("\n");
+    const row = (lines.at(-1) ?? "").split('","').map((field) => Number(field.replaceAll('"', "")));
+    // rps, average, minimum, p50, p95, p99, maximum
+    return { perSecond: row[1] ?? 0, p50Ms: row[4] ?? 0, p99Ms: row[6] ?? 0 };
+  };
+  const trial = await run(TRIAL_CALLS);
+  const calls = Math.ceil(trial.perSecond * seconds);
+  const wonBefore = await won();
+  const before = processMicros(pid);
+  const figure = await run(calls);
+  const cpuMicros = (processMicros(pid) - before) / calls;
+  const share = ((await won()) - wonBefore) / calls;
+  if (share < 0.99) throw new Error(`only ${share} of redis-benchmark's calls won`);
+  const command = `redis-benchmark ${transport[0]} … -P 1 -c ${connections} -n ${calls} -r ${USERS} EVALSHA one-grab.lua 5 … __rand_int__`;
+  return { name, ...figure, cpuMicros, command };
+}
+
+/** One grab a call, without group commit: over the transport that the service uses, over TCP, and with fsync. */
+export async function measureRedis(
+  bench: Bench,
+  options: { connections: number; seconds: number },
+): Promise<RedisFigure[]> {
+  const opened = new Opened();
+  bench.opened.add(() => opened.close());
+  try {
+    const fast = await startRedis(bench, opened, "base-fast", ["--appendonly", "no"]);
+    const durable = await startRedis(bench, opened, "base-durable", [
+      ...["--appendonly", "yes", "--appendfsync", "always"],
+    ]);
+    const unix = (redis: RunningRedis) => ["-s", redis.socket];
+    const measure = (name: string, transport: string[], redis: RunningRedis) =>
+      redisBenchmark(bench, name, transport, redis, options);
+    return [
+      await measure("unix socket, no fsync", unix(fast), fast),
+      await measure("TCP loopback, no fsync", ["-p", String(fast.port)], fast),
+      await measure("unix socket, fsync always", unix(durable), durable),
+    ];
+  } finally {
+    await opened.close();
+  }
+}

@@ -1,0 +1,70 @@
+// What a scenario yields, and the arithmetic on it.
+
+import type { CpuTimes } from "./cpu.ts";
+import { totalOf } from "./load.ts";
+import type { LoadResult } from "./protocol.ts";
+
+/** CPU in microseconds per request. */
+export interface CpuPerRequest extends CpuTimes {
+  readonly sum: number;
+}
+
+/** Numbers of one sale, or of several added up. */
+export interface Audit {
+  /** 201s that clients got. */
+  readonly confirmed: number;
+  readonly grantedInRedis: number;
+  readonly recordedInRedis: number;
+  readonly rowsInMysql: number;
+  readonly distinctNumbers: number;
+  readonly distinctUsers: number;
+  readonly deadLetters: number;
+  readonly agrees: boolean;
+}
+
+export interface Figure {
+  readonly scenario: string;
+  readonly limits: "on" | "off";
+  readonly load: LoadResult;
+  readonly perSecond: number;
+  readonly cpu: CpuPerRequest;
+  readonly audit?: Audit;
+  /** From the last 201 until MySQL had every row, milliseconds. */
+  readonly persistMs?: number;
+  /** Redis's memory per grant after the ledger was trimmed, bytes. */
+  readonly bytesPerGrant?: number;
+  /** How many grants that was taken over. */
+  readonly grantsInMemory?: number;
+  readonly note?: string;
+}
+
+export interface CpuMarks {
+  readonly begin: CpuTimes;
+  /** At the end of the window. */
+  readonly end: CpuTimes;
+  /** When everything was written. */
+  readonly settled: CpuTimes;
+}
+
+/**
+ * The API is measured in the window. What the ledger's thread, Redis and MySQL do for a grant comes partly
+ * after its answer, so theirs is measured until everything is written, and divided by all answers until then.
+ */
+export function cpuPerRequest({ begin, end, settled }: CpuMarks, load: LoadResult): CpuPerRequest {
+  const inWindow = Math.max(1, totalOf(load.answered));
+  const withTail = Math.max(1, totalOf(load.answeredWithTail));
+  const api = (end.api - begin.api) / inWindow;
+  const worker = (settled.worker - begin.worker) / withTail;
+  const redis = (settled.redis - begin.redis) / withTail;
+  const mysql = (settled.mysql - begin.mysql) / withTail;
+  return { api, worker, redis, mysql, sum: api + worker + redis + mysql };
+}
+
+export const perSecondOf = (load: LoadResult): number => totalOf(load.answered) / load.seconds;
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const high = sorted[middle] ?? 0;
+  return sorted.length % 2 === 1 ? high : (high + (sorted[middle - 1] ?? high)) / 2;
+}

@@ -1,0 +1,101 @@
+// `bun run bench`: what the service costs and whether its numbers agree under load.
+
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { CannotStart } from "../src/embedded/errors.ts";
+import { judge, type Results } from "./bars.ts";
+import { measureBare, measureRedis } from "./baselines.ts";
+import { GRABS, runGrabs } from "./grabs.ts";
+import { measureGrowth } from "./growth.ts";
+import { describeMachine } from "./machine.ts";
+import { type BenchOptions, type Part, readOptions } from "./options.ts";
+import { READS, runReads } from "./reads.ts";
+import { resultsFile, tablesOf } from "./report.ts";
+import { type Bench, Opened, openBench, say } from "./system.ts";
+
+const RESULTS = new URL("./RESULTS.md", import.meta.url).pathname;
+/** The base lines are steady at once. */
+const BASE_SECONDS_MAX = 8;
+
+const isGrabs = (part: Part): part is keyof typeof GRABS => part in GRABS;
+const isReads = (part: Part): part is keyof typeof READS => part in READS;
+
+async function measureAll(bench: Bench, options: BenchOptions): Promise<Results> {
+  const { parts, connections, seconds, warmUpSeconds } = options;
+  const run = { connections, seconds, warmUpSeconds };
+  const results: { -readonly [Name in keyof Results]: Results[Name] } = {
+    ...{ bare: undefined, redis: [], figures: [], growth: undefined },
+  };
+  for (const part of parts) {
+    say(`${part} …`);
+    if (part === "base") {
+      const base = { connections, seconds: Math.min(seconds, BASE_SECONDS_MAX) };
+      results.bare = await measureBare(bench, base);
+      results.redis = await measureRedis(bench, base);
+    } else if (part === "growth") {
+      results.growth = await measureGrowth(bench, run);
+    } else if (isReads(part)) {
+      results.figures = [...results.figures, await runReads(bench, part, run)];
+    } else if (isGrabs(part)) {
+      for (const limits of ["off", "on"] as const) {
+        results.figures = [...results.figures, await runGrabs(bench, part, limits, run)];
+      }
+    }
+  }
+  return results;
+}
+
+/** True when every audit agreed. */
+const isSound = ({ figures, growth }: Results): boolean =>
+  [...figures, ...(growth?.legs ?? [])].every(({ audit }) => audit?.agrees ?? true);
+
+async function bench(options: BenchOptions, opened: Opened, stop: AbortSignal): Promise<number> {
+  const startedAt = performance.now();
+  const opening = await openBench(opened, stop, options.profile);
+  const machine = await describeMachine(opening);
+  const results = await measureAll(opening, options);
+  console.log(`\n${tablesOf(results)}\n`);
+  const about = {
+    machine,
+    command: ["bun run bench", ...process.argv.slice(2)].join(" "),
+    date: new Date(),
+    minutes: (performance.now() - startedAt) / 60_000,
+  };
+  if (options.json) {
+    const all = { ...about, ...results, bars: judge(results) };
+    writeFileSync(resolve(options.json), `${JSON.stringify(all, undefined, 2)}\n`);
+  }
+  if (options.writesResults) writeFileSync(RESULTS, resultsFile(results, about));
+  if (isSound(results)) return 0;
+  say("The numbers of a sale do not agree: see the last table.");
+  return 1;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === "help") return 0;
+  const opened = new Opened();
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  process.on("SIGINT", end);
+  process.on("SIGTERM", end);
+  try {
+    return await bench(options, opened, stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted) return 130;
+    throw error;
+  } finally {
+    await opened.close();
+  }
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  say(
+    error instanceof CannotStart
+      ? error.message
+      : String(error instanceof Error ? error.stack : error),
+  );
+  process.exit(1);
+}
