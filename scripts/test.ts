@@ -25,7 +25,7 @@ const say = (text: string) => console.log(text);
 function makeFolder(): string {
   mkdirSync(ALL, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(ALL)) {
-    if (!existsSync(`/proc/${name.split("-")[0]}`)) {
+    if (!isAlive(Number(name.split("-")[0]))) {
       rmSync(join(ALL, name), { recursive: true, force: true });
     }
   }
@@ -34,11 +34,21 @@ function makeFolder(): string {
   return folder;
 }
 
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Runs `bun test` and reads what it counted; a run that broke without a failed test counts as one failure. */
 async function runTests(
   part: string[],
   folder: string,
   environment: Record<string, string>,
+  stop: AbortSignal,
 ): Promise<Count> {
   const report = join(folder, `report-${randomBytes(3).toString("hex")}.xml`);
   const child = Bun.spawn(
@@ -54,7 +64,10 @@ async function runTests(
       stderr: "inherit",
     },
   );
+  const passOn = () => child.kill("SIGTERM");
+  stop.addEventListener("abort", passOn);
   const code = await child.exited;
+  stop.removeEventListener("abort", passOn);
   const head = existsSync(report)
     ? (/<testsuites[^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "")
     : "";
@@ -68,12 +81,10 @@ async function main(): Promise<number> {
   const given = process.env.DATABASE_URL;
   await ensureServers({ redis: true, mysql: !given }, say);
   const folder = makeFolder();
-  let stopped = false;
+  const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    // `bun test` gets Ctrl-C from the terminal too; this process stays to tidy up.
-    process.on(signal, () => {
-      stopped = true;
-    });
+    // The tests end, and this process stays to tidy up.
+    process.on(signal, () => stop.abort());
   }
   const mysql = given
     ? undefined
@@ -85,10 +96,11 @@ async function main(): Promise<number> {
     const parts = filter.length > 0 ? [filter] : [["./src/"], ["./test/"]];
     let total: Count = { passed: 0, failed: 0 };
     for (const part of parts) {
-      if (stopped) break;
-      const count = await runTests(part, folder, { DATABASE_URL });
+      if (stop.signal.aborted) break;
+      const count = await runTests(part, folder, { DATABASE_URL }, stop.signal);
       total = { passed: total.passed + count.passed, failed: total.failed + count.failed };
     }
+    const stopped = stop.signal.aborted;
     say(
       `${total.passed} passed, ${total.failed} failed${stopped ? ", and then it was stopped" : ""}`,
     );

@@ -9,7 +9,7 @@ import { until } from "./harness/until.ts";
 afterAll(stopEverything);
 
 const START_MS = 30_000;
-const LAUNCHER = ["sh", "scripts/with-bun.sh", "src/embedded/start.ts"];
+const LAUNCHER = ["sh", "scripts/with-bun.sh", "--no-env-file", "src/embedded/start.ts"];
 const FREE_PORTS = { PORT: "0", OPS_PORT: "0" };
 
 interface Started extends Watched {

@@ -41,8 +41,9 @@ const COMMON = [
 
 const OF_FLAVOUR = {
   mariadb: ["--binlog-format=ROW"],
-  // ROW is MySQL's only remaining format. Its second protocol would listen on a socket in /tmp.
-  mysql: ["--mysqlx=OFF", "--performance-schema=OFF"],
+  // ROW is MySQL's only remaining format. Its second protocol would listen on a socket in /tmp, and the
+  // folder that packages set for imports need not exist.
+  mysql: ["--mysqlx=OFF", "--performance-schema=OFF", "--secure-file-priv=NULL"],
 };
 
 function serverCommand(program: DatabaseProgram, folder: string, socket: string): string[] {
@@ -68,7 +69,7 @@ function initCommand(program: DatabaseProgram, folder: string): string[] {
         "--skip-test-db",
         "--skip-name-resolve",
       ]
-    : [program.path, ...common, "--initialize-insecure"];
+    : [program.path, ...common, "--secure-file-priv=NULL", "--initialize-insecure"];
 }
 
 async function makeData(

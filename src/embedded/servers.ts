@@ -1,8 +1,9 @@
 // The private Redis and MySQL of `npm start`, the tests and the benches: real servers, on unix sockets,
 // with their data in one folder. Those that the caller already has are left out.
 
+import { rmSync } from "node:fs";
 import type { Durability } from "../config.ts";
-import { layoutOf, prepareDataFolder } from "./layout.ts";
+import { layoutOf, prepareDataFolder, socketFolder } from "./layout.ts";
 import { createDatabase, mysqlServer } from "./mysql.ts";
 import type { ServerOptions, ServerProcess } from "./process.ts";
 import { redisServer } from "./redis.ts";
@@ -49,6 +50,7 @@ export async function startServers(options: StartServersOptions): Promise<Server
   const stop = async () => {
     await mysql?.process.stop();
     await redis?.process.stop();
+    rmSync(socketFolder(layout), { recursive: true, force: true });
   };
   const abort = () => void stop();
   options.signal?.addEventListener("abort", abort);

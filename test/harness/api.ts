@@ -6,6 +6,9 @@ import { until } from "./until.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
+/** Opening may have to wait for the lease of a process that was killed to run out. */
+const READY_MS = 30_000;
+
 /** One secret for all processes of a test file, so that a token of one is good on the other. */
 export const TEST_SECRET = randomBytes(48).toString("base64url");
 
@@ -77,7 +80,11 @@ export async function startApi(
     if (watched.exitCode() !== undefined) throw new Error(`it ended:\n${watched.output()}`);
     return listeningLine(watched.output());
   });
-  if (ready) await until(`${url}/readyz`, async () => (await fetch(`${url}/readyz`)).ok);
+  if (ready) {
+    await until(`${url}/readyz`, async () => (await fetch(`${url}/readyz`)).ok, {
+      withinMs: READY_MS,
+    });
+  }
   return { ...watched, url, opsUrl };
 }
 
