@@ -34,6 +34,7 @@ const OURS = new Set([
   "mysql.log",
   "run",
   "test",
+  "bench",
 ]);
 
 export function layoutOf(dataFolder: string): Layout {
