@@ -135,10 +135,12 @@ async function moveCounters(
  * One INSERT with all rows in a single JSON parameter. Measured against Drizzle's `values()`, at 1,000 rows:
  * 2 instead of 14 us of CPU per row here, the same in the server. The types are wider than the table's, so
  * that a value that does not fit is refused by the INSERT, in strict mode, and not turned into NULL before.
+ * A key that is too long even for that is cut, and still too long for the table.
  */
 function insertAll(rows: readonly LedgerGrant[]) {
   const list = rows.map((row) => [
-    ...[row.saleId, row.grantNo, row.userId, row.userSlot, row.keyHash, row.epoch],
+    ...[row.saleId, row.grantNo, row.userId, row.userSlot],
+    ...[row.keyHash?.slice(0, 1_000).toWellFormed() ?? null, row.epoch],
     row.grantedAt.toISOString().slice(0, -1).replace("T", " "),
   ]);
   return sql`INSERT INTO grants (sale_id, grant_no, user_id, user_slot, key_hash, epoch, granted_at)
