@@ -1,0 +1,256 @@
+// The ledger's writer on a real MySQL or MariaDB: each entry takes effect exactly once, or not at all.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { eq, sql } from "drizzle-orm";
+import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
+import { ER_LOCK_WAIT_TIMEOUT, errnoOf } from "../src/db/errors.ts";
+import type { LedgerEntry } from "../src/ledger/entry.ts";
+import { grants, shards } from "../src/ledger/table.ts";
+import { writeBatch } from "../src/ledger/writer.ts";
+import { limits } from "../src/limits.ts";
+import { sales } from "../src/sales/table.ts";
+import { counterOf, entryOf, lettersOf, newSale, rowsOf, shardRow } from "./harness/ledger.ts";
+import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+const ME = "this process";
+let url: string;
+let connection: DatabaseConnection;
+let observer: DatabaseConnection;
+let shard = 100;
+
+const connect = async () => {
+  const made = await openConnection(url);
+  stopLater(() => made.close().catch(() => made.destroy()));
+  return made;
+};
+
+beforeAll(async () => {
+  url = (await freshDatabase()).url;
+  connection = await connect();
+  observer = await connect();
+});
+afterAll(stopEverything);
+beforeEach(async () => {
+  shard += 1;
+  await connection.db.insert(shards).values({ shard, leaseOwner: ME, incarnation: "x" });
+});
+
+const write = (entries: LedgerEntry[], by = connection, owner = ME) =>
+  writeBatch(by.db, owner, shard, entries);
+
+const writeAll = async (entries: LedgerEntry[]) => {
+  const result = await write(entries);
+  if (result.kind !== "written") throw new Error("not the owner");
+  return result;
+};
+
+describe("a batch", () => {
+  test("becomes rows, counters and a cursor", async () => {
+    const { db } = connection;
+    const [one, other] = [await newSale(db), await newSale(db, { userLimit: 2 })];
+    const result = await writeAll([
+      entryOf("1-0", one, 1, [11, 12]),
+      entryOf("1-1", other, 1, ["21:1:k1", "21:2:k2"], { returned: "1" }),
+      entryOf("2-0", one, 3, [13]),
+    ]);
+    expect(result).toEqual({
+      ...{ kind: "written", lastId: "2-0", rows: 5, dead: 0 },
+      recorded: new Map([
+        [one, 3],
+        [other, 2],
+      ]),
+    });
+    expect(await rowsOf(db, one)).toEqual([
+      [1, 11],
+      [2, 12],
+      [3, 13],
+    ]);
+    expect(await counterOf(db, one)).toEqual({ granted: 3, returned: 0 });
+    expect(await counterOf(db, other)).toEqual({ granted: 2, returned: 1 });
+    const [, second] = await db.select().from(grants).where(eq(grants.saleId, other));
+    expect(second).toEqual({
+      ...{ saleId: other, grantNo: 2, userId: 21, userSlot: 2, keyHash: "k2", epoch: 1 },
+      ...{ grantedAt: new Date(1_800_000_000_123), returnedAt: null, state: "granted" },
+    });
+    expect(await shardRow(db, shard)).toMatchObject({ lastId: "2-0", expired: false });
+  });
+
+  test("of no entries only renews the lease", async () => {
+    expect(await writeAll([])).toMatchObject({ rows: 0, lastId: "0-0" });
+    expect((await shardRow(connection.db, shard)).leaseUntil).not.toBeNull();
+  });
+
+  test("of the greatest size goes in whole", async () => {
+    const saleId = await newSale(connection.db);
+    const users = Array.from({ length: limits.batchGrantsMax }, (_, i) => 1_000_000 - i);
+    expect((await writeAll([entryOf("1-0", saleId, 1, users)])).rows).toBe(users.length);
+    expect(await rowsOf(connection.db, saleId)).toEqual(users.map((user, i) => [i + 1, user]));
+  });
+
+  test("with only a marker moves the cursor past it", async () => {
+    expect(await writeAll([{ id: "7-0", kind: "marker" }])).toMatchObject({
+      lastId: "7-0",
+      rows: 0,
+    });
+    expect((await shardRow(connection.db, shard)).lastId).toBe("7-0");
+  });
+});
+
+describe("once", () => {
+  test("a replay of the whole stream changes nothing", async () => {
+    const { db } = connection;
+    const saleId = await newSale(db, { userLimit: 3 });
+    const stream = [
+      entryOf("1-0", saleId, 1, [11, "12:1:k"]),
+      entryOf("2-0", saleId, 3, ["12:2:l", 13], { returned: "1" }),
+    ];
+    await writeAll(stream);
+    const seen = async () => [
+      await db.select().from(grants).where(eq(grants.saleId, saleId)),
+      await db.select().from(sales).where(eq(sales.id, saleId)),
+      await lettersOf(db, shard),
+    ];
+    const before = await seen();
+    await db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
+    await writeAll(stream);
+    expect(await seen()).toEqual(before);
+    expect((await shardRow(db, shard)).lastId).toBe("2-0");
+  });
+
+  test("a replay that overlaps with new entries writes the new ones", async () => {
+    const { db } = connection;
+    const saleId = await newSale(db);
+    const old = Array.from({ length: 20 }, (_, i) => entryOf(`1-${i}`, saleId, i + 1, [i + 1]));
+    await writeAll(old);
+    await db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
+    await writeAll([...old, entryOf("2-0", saleId, 21, [21, 22])]);
+    expect(await rowsOf(db, saleId)).toEqual(Array.from({ length: 22 }, (_, i) => [i + 1, i + 1]));
+    expect(await lettersOf(db, shard)).toEqual([]);
+  });
+
+  test("entries behind the cursor are skipped without a look at what is in them", async () => {
+    const { db } = connection;
+    const saleId = await newSale(db);
+    await writeAll([entryOf("5-0", saleId, 1, [11])]);
+    const late = [entryOf("4-9", saleId, 2, [12]), entryOf("5-0", saleId, 2, [13])];
+    expect(await writeAll([...late, entryOf("5-1", saleId, 2, [14])])).toMatchObject({ rows: 1 });
+    expect(await rowsOf(db, saleId)).toEqual([
+      [1, 11],
+      [2, 14],
+    ]);
+  });
+
+  test("a writer that did not hear of its COMMIT finds the cursor moved and what is recorded", async () => {
+    const saleId = await newSale(connection.db);
+    const entries = [entryOf("5-0", saleId, 1, [11])];
+    await writeAll(entries);
+    expect(await writeAll(entries)).toEqual({
+      ...{ kind: "written", lastId: "5-0", rows: 0, dead: 0, recorded: new Map([[saleId, 1]]) },
+    });
+  });
+
+  test("counters never go down, in whatever order entries come back", async () => {
+    const saleId = await newSale(connection.db);
+    await writeAll([entryOf("5-0", saleId, 8, [11, 12], { returned: "2" })]);
+    await writeAll([entryOf("6-0", saleId, 1, [13], { returned: "0" })]);
+    expect(await counterOf(connection.db, saleId)).toEqual({ granted: 9, returned: 2 });
+  });
+});
+
+describe("whose", () => {
+  test("whoever does not hold the lease writes nothing", async () => {
+    const saleId = await newSale(connection.db);
+    const result = await write([entryOf("5-0", saleId, 1, [11])], connection, "another process");
+    expect(result).toEqual({ kind: "not_owner" });
+    expect(await rowsOf(connection.db, saleId)).toEqual([]);
+    expect((await shardRow(connection.db, shard)).lastId).toBe("0-0");
+  });
+
+  test("a second writer waits for the row, and stops when the lease is not its own any more", async () => {
+    const saleId = await newSale(connection.db);
+    const second = await connect();
+    let writing: Promise<unknown> | undefined;
+    await connection.db.transaction(async (tx) => {
+      await tx.select().from(shards).where(eq(shards.shard, shard)).for("update");
+      writing = write([entryOf("5-0", saleId, 1, [11])], second);
+      await untilSomebodyWaits();
+      await tx.update(shards).set({ leaseOwner: "another process" }).where(eq(shards.shard, shard));
+    });
+    expect(await writing).toEqual({ kind: "not_owner" });
+    expect(await rowsOf(connection.db, saleId)).toEqual([]);
+  });
+
+  test("of two writers with the same entries one after the other writes them", async () => {
+    const saleId = await newSale(connection.db);
+    const entries = [entryOf("5-0", saleId, 1, [11, 12, 13])];
+    const both = await Promise.all([write(entries), write(entries, await connect())]);
+    const rows = both.map((result) => (result.kind === "written" ? result.rows : -1));
+    expect(new Set(rows)).toEqual(new Set([0, 3]));
+    expect(await rowsOf(connection.db, saleId)).toHaveLength(3);
+  });
+});
+
+/** Until some connection waits for a row that another one has locked; nobody else uses this server now. */
+const untilSomebodyWaits = () =>
+  until("a connection to wait for a lock", async () => {
+    const [rows] = await observer.db.execute(
+      sql`SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'`,
+    );
+    return Number((rows as unknown as { Value: string }[])[0]?.Value) > 0;
+  });
+
+describe("all or nothing", () => {
+  const nothingOf = async (saleId: number) => {
+    expect(await rowsOf(connection.db, saleId)).toEqual([]);
+    expect(await counterOf(connection.db, saleId)).toEqual({ granted: 0, returned: 0 });
+    expect((await shardRow(connection.db, shard)).lastId).toBe("0-0");
+    expect(await lettersOf(connection.db, shard)).toEqual([]);
+  };
+
+  test("a cursor that cannot be moved takes the rows back with it", async () => {
+    const { db } = connection;
+    const saleId = await newSale(db);
+    await db.execute(
+      sql.raw(
+        `CREATE TRIGGER broken BEFORE UPDATE ON shards FOR EACH ROW IF NEW.shard = ${shard} THEN SIGNAL SQLSTATE '45000'; END IF`,
+      ),
+    );
+    try {
+      await expect(write([entryOf("5-0", saleId, 1, [11])])).rejects.toThrow();
+    } finally {
+      await db.execute(sql`DROP TRIGGER broken`);
+    }
+    await nothingOf(saleId);
+    expect((await writeAll([entryOf("5-0", saleId, 1, [11])])).rows).toBe(1);
+  });
+
+  test("a connection that is killed between the rows and the cursor leaves neither", async () => {
+    const saleId = await newSale(connection.db);
+    const victim = await connect();
+    let outcome: Promise<unknown> | undefined;
+    await connection.db.transaction(async (tx) => {
+      // The rows go in; then the writer waits here for the sale's counters.
+      await tx.select().from(sales).where(eq(sales.id, saleId)).for("update");
+      outcome = write([entryOf("5-0", saleId, 1, [11])], victim).catch((error: unknown) => error);
+      await untilSomebodyWaits();
+      await observer.db.execute(sql.raw(`KILL ${victim.threadId}`));
+      expect(await outcome).toBeInstanceOf(Error);
+    });
+    await nothingOf(saleId);
+  });
+
+  test("waiting too long for a lock is nobody's fault: it is thrown, and nothing is buried", async () => {
+    const saleId = await newSale(connection.db);
+    const writer = await connect();
+    await writer.db.execute(sql`SET SESSION innodb_lock_wait_timeout = 1`);
+    const entries = [entryOf("5-0", saleId, 1, [11])];
+    await connection.db.transaction(async (tx) => {
+      await tx.select().from(sales).where(eq(sales.id, saleId)).for("update");
+      const error = await write(entries, writer).catch((thrown: unknown) => thrown);
+      expect(errnoOf(error)).toBe(ER_LOCK_WAIT_TIMEOUT);
+    });
+    await nothingOf(saleId);
+    expect(await write(entries, writer)).toMatchObject({ rows: 1, dead: 0 });
+  });
+});
