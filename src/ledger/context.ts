@@ -15,6 +15,11 @@ export interface LedgerContext {
   readonly redis: Redis;
   readonly pool: DatabasePool;
   readonly metrics: LedgerMetrics;
+  /**
+   * Resolves when this process counts among the living. No gate opens before: a process that confirms grants
+   * must be one that recovery waits for.
+   */
+  readonly enrolled: Promise<void>;
   /** Aborted when the thread is to drain and end. */
   readonly stopping: AbortSignal;
   post(message: FromWorker): void;

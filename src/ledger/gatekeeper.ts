@@ -63,6 +63,7 @@ export class Gatekeeper {
   }
 
   async #open(shard: number, reason: string, epochMin: number): Promise<void> {
+    await this.context.enrolled;
     const backOff = new BackOff(this.context.stopping);
     while (!this.context.stopping.aborted) {
       try {

@@ -1,11 +1,11 @@
 // Who writes which shard. Every second each process shows that it lives, renews the leases it holds, gives
 // back what exceeds its share of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
 
-import { hostname } from "node:os";
-import { and, eq, gt, inArray, lt, sql } from "drizzle-orm";
+import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import type { LedgerContext } from "./context.ts";
+import { livingProcesses, thisPlace } from "./liveness.ts";
 import type { ShardWriter } from "./shard.ts";
 import { processes, shards } from "./table.ts";
 import { leaseEnd } from "./writer.ts";
@@ -89,15 +89,11 @@ export class Leases {
     await db
       .insert(processes)
       .values({
-        ...{ id: this.context.settings.processId, host: hostname(), pid: process.pid },
+        ...{ id: this.context.settings.processId, host: thisPlace, pid: process.pid },
         ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)` },
       })
       .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)` } });
-    const rows = await db
-      .select({ id: processes.id })
-      .from(processes)
-      .where(gt(processes.heartbeatAt, AGO(limits.leaseSeconds)));
-    this.living = Math.max(1, rows.length);
+    this.living = Math.max(1, (await livingProcesses(db)).length);
   }
 
   /** Takes this process out of the count, and with it long dead ones. */

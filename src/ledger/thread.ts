@@ -40,8 +40,9 @@ function witnessed(shard: number, epoch: number): Promise<WitnessedGrant[]> {
 function startLedger(settings: LedgerSettings) {
   const stop = new AbortController();
   const log = createLog(settings.logLevel, { thread: "ledger" });
+  const { promise: enrolled, resolve: enrol } = Promise.withResolvers<void>();
   const context: LedgerContext = {
-    ...{ settings, log, post, witnessed, stopping: stop.signal },
+    ...{ settings, log, post, witnessed, enrolled, stopping: stop.signal },
     redis: connectRedis(settings.redisUrl, "worker", log),
     pool: openPool(settings.databaseUrl, limits.ledgerPoolConnections),
     metrics: createLedgerMetrics(),
@@ -59,6 +60,7 @@ function startLedger(settings: LedgerSettings) {
     every(limits.leaseRenewMs, stop.signal, async () => {
       try {
         await leases.tick();
+        enrol();
         mysql = "ok";
       } catch (error) {
         mysql = reasonOf(error);

@@ -3,13 +3,14 @@
 // `witnesses`, ended by one with grant number 0 that says "this is all". The leader waits for every process
 // whose heart still beats, so a grant is lost only if the process that confirmed it died at the same moment.
 
-import { and, eq, gt, inArray, lte, ne, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lte, ne } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { sales } from "../sales/table.ts";
 import { type LedgerContext, pause } from "./context.ts";
+import { livingProcesses } from "./liveness.ts";
 import type { WitnessedGrant } from "./protocol.ts";
-import { processes, shards, witnesses } from "./table.ts";
+import { shards, witnesses } from "./table.ts";
 
 /** Hands in what this process knows of a shard and MySQL does not have, once per epoch. */
 export class WitnessStand {
@@ -68,21 +69,13 @@ export async function hearWitnesses(
 ): Promise<Map<number, WitnessedGrant[]>> {
   const ofRecovery = and(eq(witnesses.shard, shard), eq(witnesses.epoch, epoch));
   for (;;) {
-    const living = await db
-      .select({ id: processes.id })
-      .from(processes)
-      .where(
-        gt(
-          processes.heartbeatAt,
-          sql`NOW(3) - INTERVAL ${sql.raw(String(limits.leaseSeconds))} SECOND`,
-        ),
-      );
+    const living = await livingProcesses(db);
     const heard = await db
       .select({ id: witnesses.processId })
       .from(witnesses)
       .where(and(ofRecovery, eq(witnesses.grantNo, 0)));
     const ids = new Set(heard.map((row) => row.id));
-    if (living.every((process) => ids.has(process.id))) break;
+    if (living.every((id) => ids.has(id))) break;
     await onWait();
     await pause(limits.recoveryWatchMs / 10, new AbortController().signal);
   }
