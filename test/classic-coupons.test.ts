@@ -14,7 +14,6 @@ import {
 } from "./harness/http.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
-import { until } from "./harness/until.ts";
 
 let url: string;
 /** A process of the other dialect. */
@@ -261,10 +260,7 @@ describe("a list", () => {
       [one, two].map(async (shop) => (await list(url, shop.username, token))[0]?.left),
     );
     expect(lefts).toEqual([0, 4]);
-    await until(
-      "both on the own list",
-      async () => (await list(url, username, token)).length === 2,
-    );
+    expect(await list(url, username, token)).toHaveLength(2);
   });
 });
 
