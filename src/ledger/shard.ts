@@ -60,16 +60,8 @@ export class ShardWriter {
 
   async #claim(): Promise<boolean> {
     if (this.#running) return true;
-    const connection = await openConnection(this.context.settings.databaseUrl);
-    try {
-      if (!(await this.#takeLease(connection))) {
-        await connection.close();
-        return false;
-      }
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
+    const connection = await this.#connect();
+    if (!connection) return false;
     this.#stop = new AbortController();
     this.#running = this.#run(connection).finally(() => {
       this.#running = undefined;
@@ -96,8 +88,25 @@ export class ShardWriter {
     await this.release();
   }
 
+  /** A connection that holds the lease, or undefined when another process does. Throws when MySQL is away. */
+  async #connect(): Promise<DatabaseConnection | undefined> {
+    const connection = await openConnection(this.context.settings.databaseUrl);
+    try {
+      if (await this.#takeLease(connection)) return connection;
+      await connection.close();
+      return undefined;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
   async #takeLease({ db, threadId }: DatabaseConnection): Promise<boolean> {
     const me = this.context.settings.processId;
+    // Whoever holds the row longer than this is stopped; other leases must be renewed meanwhile.
+    await db.execute(
+      sql`SET SESSION innodb_lock_wait_timeout = ${sql.raw(String(limits.lockHolderPatienceSeconds))}`,
+    );
     const [result] = await db
       .update(shards)
       .set({ leaseOwner: me, leaseUntil: leaseEnd(), connectionId: threadId })
@@ -123,24 +132,29 @@ export class ShardWriter {
     const abortRead = () => reader.disconnect();
     this.#stop.signal.addEventListener("abort", abortRead, { once: true });
     let at = connection;
+    // Loaded again after every failure: another process may have led a recovery in the meantime, and then
+    // the scripts have another incarnation.
+    let loaded = false;
     const backOff = new BackOff(this.#stop.signal);
     log.debug("writing");
     try {
-      await this.#loadState(at);
       while (!this.#stop.signal.aborted) {
         try {
+          if (!loaded) await this.#loadState(at);
+          loaded = true;
           if (!(await this.#step(reader, at))) break;
           backOff.reset();
         } catch (error) {
           if (this.#stop.signal.aborted) break;
+          loaded = false;
           context.metrics.retries.inc();
           log.warn({ reason: reasonOf(error) }, "the ledger waits and tries again");
           await backOff.wait();
-          at = await this.#freshConnection(at);
+          const next = await this.#reconnect(at);
+          if (!next) break;
+          at = next;
         }
       }
-    } catch (error) {
-      log.error({ reason: reasonOf(error) }, "writing ended");
     } finally {
       this.#stop.signal.removeEventListener("abort", abortRead);
       reader.disconnect();
@@ -169,7 +183,8 @@ export class ShardWriter {
   /** One read and the transactions that it fills. False when the lease is gone. */
   async #step(reader: Redis, connection: DatabaseConnection): Promise<boolean> {
     if (reader.status !== "ready") {
-      await once(reader, "ready", { signal: AbortSignal.timeout(limits.redisConnectTimeoutMs) });
+      const tooLong = AbortSignal.timeout(limits.redisConnectTimeoutMs);
+      await once(reader, "ready", { signal: AbortSignal.any([this.#stop.signal, tooLong]) });
     }
     if (this.#untold.size > 0) await this.#tellRedis();
     const entries = await readStream(reader, this.shard, this.#cursor, limits.streamBlockMs);
@@ -234,12 +249,11 @@ export class ShardWriter {
     }
   }
 
-  async #freshConnection(old: DatabaseConnection): Promise<DatabaseConnection> {
+  /** A fresh connection with the lease, or undefined when the lease is gone. */
+  async #reconnect(old: DatabaseConnection): Promise<DatabaseConnection | undefined> {
     old.destroy();
     try {
-      const connection = await openConnection(this.context.settings.databaseUrl);
-      await this.#takeLease(connection);
-      return connection;
+      return await this.#connect();
     } catch {
       // The next step fails on the old one and comes back here, after a longer wait.
       return old;
