@@ -106,6 +106,6 @@ export async function ledgerContext(
     settings: { ...servers, durability: "durable", ledgerKeepMs: 0, logLevel: "silent", processId },
     ...{ log, redis, pool, metrics: createLedgerMetrics(), stopping: stop.signal, posted },
     post: (message) => void posted.push(message),
-    witnessed: () => Promise.resolve([]),
+    ...{ witnessed: () => Promise.resolve([]), enrolled: Promise.resolve() },
   };
 }

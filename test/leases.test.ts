@@ -1,0 +1,291 @@
+// Who writes which shard: leases in MySQL, judged by its clock, among processes that are pairs of a writer per
+// shard and a round of claims here.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { eq, isNotNull, sql } from "drizzle-orm";
+import { openConnection, openPool } from "../src/db/client.ts";
+import { shardScripts } from "../src/grab/scripts.ts";
+import type { LedgerContext } from "../src/ledger/context.ts";
+import { Leases } from "../src/ledger/leases.ts";
+import { ShardWriter } from "../src/ledger/shard.ts";
+import { processes, shards } from "../src/ledger/table.ts";
+import { limits } from "../src/limits.ts";
+import { allShards, saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
+import { ledgerContext, newSale, rowsOf, shardRow } from "./harness/ledger.ts";
+import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+interface TestProcess {
+  readonly id: string;
+  readonly context: LedgerContext;
+  readonly writers: ShardWriter[];
+  readonly leases: Leases;
+  readonly fences: string[];
+  owned(): number[];
+}
+
+let servers: { redisUrl: string; databaseUrl: string };
+let db: ReturnType<typeof openPool>["db"];
+let started: TestProcess[] = [];
+let names = 0;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  servers = { redisUrl: redis.url, databaseUrl: database.url };
+  const pool = openPool(database.url, 4);
+  stopLater(() => pool.close());
+  db = pool.db;
+});
+afterAll(stopEverything);
+
+/** A living process that holds nothing yet. */
+async function startProcess(): Promise<TestProcess> {
+  const id = `process ${++names}`;
+  const context = await ledgerContext(servers, id);
+  const fences: string[] = [];
+  const hooks = {
+    onFence: (shard: number, reason: string) => void fences.push(`${shard} ${reason}`),
+  };
+  const writers = allShards.map((shard) => new ShardWriter(context, shard, hooks));
+  const process = {
+    ...{ id, context, writers, fences, leases: new Leases(context, writers) },
+    owned: () => writers.filter((writer) => writer.owned).map((writer) => writer.shard),
+  };
+  stopLater(() => release(process));
+  started.push(process);
+  return process;
+}
+
+const release = async ({ writers }: TestProcess) => {
+  await Promise.all(writers.map((writer) => writer.release()));
+};
+
+/** Every test begins with free shards that have been recovered once, and with the scripts loaded. */
+beforeEach(async () => {
+  await Promise.all(started.map(release));
+  started = [];
+  await db.delete(processes);
+  await recoveredAs("incarnation", allShards);
+});
+
+async function recoveredAs(incarnation: string, which: readonly number[]): Promise<void> {
+  const context = await ledgerContext(servers, "recovery");
+  await context.redis.script("FLUSH");
+  for (const { text } of Object.values(shardScripts(incarnation)))
+    await context.redis.script("LOAD", text);
+  for (const shard of which) {
+    await context.redis.hset(shardKeys(shard).gate, { epoch: "1", state: "open" });
+    await db
+      .update(shards)
+      .set({ epoch: 1, incarnation, leaseOwner: null, leaseUntil: null, connectionId: null })
+      .where(eq(shards.shard, shard));
+  }
+}
+
+const expire = (shard: number) =>
+  db
+    .update(shards)
+    .set({ leaseUntil: sql`NOW(3) - INTERVAL 1 SECOND` })
+    .where(eq(shards.shard, shard));
+
+/** A grab that won, as grab.lua records it; gives the sale. */
+async function sell(context: LedgerContext, incarnation = "incarnation"): Promise<number> {
+  const saleId = await newSale(db, { warmedAt: new Date() });
+  const keys = saleKeys(saleId);
+  const fields = { state: "open", total: 10, granted: 0, returned: 0, recorded: 0, limit: 1 };
+  await context.redis.hset(keys.sale, fields);
+  const { sha } = shardScripts(incarnation).grab;
+  const all = [keys.gate, keys.sale, keys.winners, keys.ledger, keys.unrecorded] as const;
+  const reply = await context.redis.evalsha(sha, 5, ...all, "1", 99, saleId, "7", "");
+  expect(reply).toEqual(["granted 1 1"]);
+  return saleId;
+}
+
+const untilRecorded = (context: LedgerContext, saleId: number) =>
+  until("the grant to be recorded", async () => {
+    const recorded = await context.redis.hget(saleKeys(saleId).sale, "recorded");
+    return (await rowsOf(db, saleId)).length === 1 && recorded === "1";
+  });
+
+describe("one writer", () => {
+  test("takes a free lease, and nobody else gets it meanwhile", async () => {
+    const [one, other] = [await startProcess(), await startProcess()];
+    expect(await one.writers[3]?.claim()).toBe(true);
+    expect(await other.writers[3]?.claim()).toBe(false);
+    expect(await shardRow(db, 3)).toMatchObject({ leaseOwner: one.id, expired: false });
+  });
+
+  test("gives the lease back when it is released", async () => {
+    const [one, other] = [await startProcess(), await startProcess()];
+    await one.writers[3]?.claim();
+    await one.writers[3]?.release();
+    expect(await shardRow(db, 3)).toMatchObject({ leaseOwner: null, connectionId: null });
+    expect(await other.writers[3]?.claim()).toBe(true);
+  });
+
+  test("may be taken over when the lease has run out, and then writes no more", async () => {
+    const [one, other] = [await startProcess(), await startProcess()];
+    await one.writers[3]?.claim();
+    await expire(3);
+    expect(await other.writers[3]?.claim()).toBe(true);
+    expect((await shardRow(db, 3)).leaseOwner).toBe(other.id);
+    await one.leases.tick();
+    await until("the first to let go", () => !one.writers[3]?.owned);
+    expect((await shardRow(db, 3)).leaseOwner).toBe(other.id);
+  });
+
+  test("cannot take a shard that is being recovered, not even when its lease has run out", async () => {
+    const process = await startProcess();
+    await db
+      .update(shards)
+      .set({ incarnation: "", leaseOwner: "a leader" })
+      .where(eq(shards.shard, 3));
+    await expire(3);
+    expect(await process.writers[3]?.claim()).toBe(false);
+    await process.leases.tick();
+    expect(process.owned()).not.toContain(3);
+  });
+
+  test("records what is in the stream, tells Redis, and trims behind itself", async () => {
+    const { context, writers } = await startProcess();
+    const saleId = await sell(context);
+    const shard = shardOf(saleId);
+    await writers[shard]?.claim();
+    await untilRecorded(context, saleId);
+    await until(
+      "an empty set",
+      async () => (await context.redis.scard(shardKeys(shard).unrecorded)) === 0,
+    );
+    expect(await context.redis.xlen(shardKeys(shard).ledger)).toBeLessThanOrEqual(1);
+  });
+
+  test("tells Redis what a predecessor had committed and not told", async () => {
+    const { context, writers } = await startProcess();
+    const saleId = await sell(context);
+    const shard = shardOf(saleId);
+    await writers[shard]?.claim();
+    await untilRecorded(context, saleId);
+    await writers[shard]?.release();
+    await context.redis.hset(saleKeys(saleId).sale, "recorded", 0);
+    await context.redis.sadd(shardKeys(shard).unrecorded, saleId);
+    await writers[shard]?.claim();
+    await untilRecorded(context, saleId);
+  });
+
+  test("goes on when its connection to MySQL is killed", async () => {
+    const { context, writers } = await startProcess();
+    await writers[shardOf((await sell(context)) + 1)]?.claim();
+    const next = await newSale(db);
+    const shard = shardOf(next + 1);
+    await writers[shard]?.claim();
+    await db.execute(sql.raw(`KILL ${(await shardRow(db, shard)).connectionId}`));
+    const saleId = await sell(context);
+    expect(shardOf(saleId)).toBe(shard);
+    await untilRecorded(context, saleId);
+  });
+
+  test("follows a recovery that another process has led, instead of calling scripts that are gone", async () => {
+    const { context, writers, fences } = await startProcess();
+    const saleId = await sell(context);
+    const shard = shardOf(saleId);
+    await context.redis.script("FLUSH");
+    await writers[shard]?.claim();
+    await until("the fence", () => fences.length > 0);
+    await recoveredAs("another", [shard]);
+    await until("a writer", async () => writers[shard]?.owned || (await writers[shard]?.claim()));
+    await untilRecorded(context, saleId);
+  });
+
+  test("leaves no connection behind when the lease is not to be had", async () => {
+    const { writers, leases } = await startProcess();
+    const holder = await openConnection(servers.databaseUrl);
+    try {
+      await db
+        .update(shards)
+        .set({ leaseOwner: "a stopped process", connectionId: holder.threadId })
+        .where(eq(shards.shard, 3));
+      await expire(3);
+      const before = await connections();
+      for (let i = 0; i < 5; i += 1) await writers[4]?.claim().then(() => writers[4]?.release());
+      await holder.db.transaction(async (tx) => {
+        await tx.select().from(shards).where(eq(shards.shard, 3)).for("update");
+        await expect(writers[3]?.claim()).rejects.toThrow();
+      });
+      await until("the connections to end", async () => (await connections()) <= before);
+      expect(leases.living).toBe(1);
+    } finally {
+      await holder.close();
+    }
+  });
+});
+
+const connections = async (): Promise<number> => {
+  const [rows] = await db.execute(sql`SHOW GLOBAL STATUS LIKE 'Threads_connected'`);
+  return Number((rows as unknown as { Value: string }[])[0]?.Value);
+};
+
+describe("several processes", () => {
+  test("share the shards among them, and each shard has one owner", async () => {
+    const [one, two, three] = [await startProcess(), await startProcess(), await startProcess()];
+    await one.leases.tick();
+    expect(one.owned()).toHaveLength(limits.shards);
+    await until("an even share", async () => {
+      for (const { leases } of [one, two, three]) await leases.tick();
+      const all = [one, two, three].map((process) => process.owned());
+      return (
+        all.every((owned) => owned.length >= 4 && owned.length <= 6) && all.flat().length === 16
+      );
+    });
+    const all = [one, two, three].flatMap((process) => process.owned());
+    expect(all.toSorted((a, b) => a - b)).toEqual([...allShards]);
+  });
+
+  test("one that stops beating loses its shards to the others", async () => {
+    const [dead, living] = [await startProcess(), await startProcess()];
+    await dead.leases.tick();
+    await db
+      .update(processes)
+      .set({
+        heartbeatAt: sql`NOW(3) - INTERVAL ${sql.raw(String(limits.leaseSeconds + 1))} SECOND`,
+      })
+      .where(eq(processes.id, dead.id));
+    await db
+      .update(shards)
+      .set({ leaseUntil: sql`NOW(3) - INTERVAL 1 SECOND` })
+      .where(isNotNull(shards.leaseOwner));
+    await living.leases.tick();
+    expect(living.owned()).toHaveLength(limits.shards);
+  });
+
+  test("one that leaves makes room at once", async () => {
+    const [leaving, staying] = [await startProcess(), await startProcess()];
+    for (const { leases } of [leaving, staying]) await leases.tick();
+    await release(leaving);
+    await leaving.leases.leave();
+    await staying.leases.tick();
+    expect(staying.owned()).toHaveLength(limits.shards);
+  });
+
+  test("a holder that is stopped in the middle of a transaction is ended, and its shard taken", async () => {
+    const process = await startProcess();
+    const stopped = await openConnection(servers.databaseUrl);
+    await db
+      .update(shards)
+      .set({ leaseOwner: "a stopped process", connectionId: stopped.threadId })
+      .where(eq(shards.shard, 3));
+    await expire(3);
+    const outcome = stopped.db
+      .transaction(async (tx) => {
+        await tx.select().from(shards).where(eq(shards.shard, 3)).for("update");
+        await process.leases.tick();
+        expect(process.owned()).toHaveLength(limits.shards - 1);
+        await tx.update(shards).set({ lastId: "99-0" }).where(eq(shards.shard, 3));
+      })
+      .catch((error: unknown) => error);
+    expect(await outcome).toBeInstanceOf(Error);
+    stopped.destroy();
+    await process.leases.tick();
+    expect(process.owned()).toHaveLength(limits.shards);
+    expect((await shardRow(db, 3)).lastId).not.toBe("99-0");
+  });
+});
