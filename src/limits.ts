@@ -101,6 +101,7 @@ export const limits = {
   cacheLoadsAtOnce: 32,
   counterSalesPerReadMax: 500,
   counterReadsAtOnce: 1,
+  groupReadWaitersMax: 1_024,
   storedListsPerReadMax: 8,
   walletUsersPerReadMax: 32,
   walletReadsAtOnce: 2,
@@ -153,4 +154,8 @@ export function assertLimits(): void {
     "a snapshot is refreshed before it expires",
   );
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
+  must(
+    limits.groupReadWaitersMax * 2 < limits.httpInFlightRequestsMax,
+    "reads that wait must leave room for grabs",
+  );
 }

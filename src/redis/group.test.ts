@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { limits } from "../limits.ts";
+import { Overloaded } from "./cache.ts";
 import { createGroupRead } from "./group.ts";
 
 /** A group whose runs wait until the test lets them go. */
@@ -77,4 +79,23 @@ test("a failed run fails all that wait, and the next request is read again", asy
   expect(runs).toHaveLength(2);
   runs[1]?.finish();
   expect(await later).toBe("b@1");
+});
+
+test("what cannot be read soon is refused at once when too many wait, and only then", async () => {
+  const { group, runs } = heldGroup({ requestsMax: limits.groupReadWaitersMax });
+  const first = group.read("first");
+  const names = Array.from({ length: limits.groupReadWaitersMax }, (_, at) => `waiter ${at}`);
+  const waiters = names.map((name) => group.read(name));
+  await expect(group.read("one more")).rejects.toBeInstanceOf(Overloaded);
+  const twin = group.read("waiter 0");
+  runs[0]?.finish();
+  expect(await first).toBe("first@0");
+  await turn();
+  const after = group.read("after");
+  runs[1]?.finish();
+  expect(await twin).toBe("waiter 0@1");
+  expect(await Promise.all(waiters)).toHaveLength(names.length);
+  await turn();
+  runs[2]?.finish();
+  expect(await after).toBe("after@2");
 });

@@ -6,12 +6,16 @@
 // fresh as a read of its own. All that wait by then share that read, and equal requests share one place
 // in it. Under load the groups grow by themselves; a single request is read at once.
 //
-// What waits is bounded by the requests in flight at the HTTP edge; how long, by the time limits of the
+// What waits is bounded well below the requests in flight at the HTTP edge: readers of a server that stands
+// still must not take the places of grabs that do not need it. How long is bounded by the time limits of the
 // clients that `run` uses: when a run fails, all that wait by then get its error, because they would
 // ask the same server and, one run after the other, learn of its outage ever later.
 
+import { limits } from "../limits.ts";
+import { Overloaded } from "./cache.ts";
+
 export interface GroupRead<Request, Result> {
-  /** Resolves with the result of a read that started after this call. */
+  /** Resolves with the result of a read that started after this call. Overloaded: too many wait already. */
   read(request: Request): Promise<Result>;
 }
 
@@ -75,6 +79,9 @@ export function createGroupRead<Request, Result>(options: {
       const identity = identityOf(request);
       const twin = waiting.get(identity);
       if (twin) return twin.promise;
+      if (waiting.size >= limits.groupReadWaitersMax) {
+        return Promise.reject(new Overloaded("too many reads wait"));
+      }
       const waiter = { request, ...Promise.withResolvers<Result>() };
       waiting.set(identity, waiter);
       startReads();
