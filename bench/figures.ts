@@ -35,13 +35,21 @@ export interface Figure {
   readonly bytesPerGrant?: number;
   /** How many grants that was taken over. */
   readonly grantsInMemory?: number;
+  /** Cores that were busy in the window with something that is not part of the bench. */
+  readonly othersCores: number;
   readonly note?: string;
 }
 
+/** A moment: the CPU times of the service's parts, of the bench itself and of the whole machine. */
+export interface CpuMark extends CpuTimes {
+  readonly bench: number;
+  readonly machine: number;
+}
+
 export interface CpuMarks {
-  readonly begin: CpuTimes;
+  readonly begin: CpuMark;
   /** At the end of the window. */
-  readonly end: CpuTimes;
+  readonly end: CpuMark;
   /** When everything was written. */
   readonly settled: CpuTimes;
 }
@@ -58,6 +66,14 @@ export function cpuPerRequest({ begin, end, settled }: CpuMarks, load: LoadResul
   const redis = (settled.redis - begin.redis) / withTail;
   const mysql = (settled.mysql - begin.mysql) / withTail;
   return { api, worker, redis, mysql, sum: api + worker + redis + mysql };
+}
+
+/** What the machine did in the window besides the service, its servers, the generator and the bench. */
+export function othersCores({ begin, end }: Omit<CpuMarks, "settled">, load: LoadResult): number {
+  const known = (mark: CpuMark) => mark.api + mark.worker + mark.redis + mark.mysql + mark.bench;
+  const generator = load.generatorMicros * totalOf(load.answered);
+  const others = end.machine - begin.machine - (known(end) - known(begin)) - generator;
+  return Math.max(0, others / 1e6 / load.seconds);
 }
 
 export const perSecondOf = (load: LoadResult): number => totalOf(load.answered) / load.seconds;

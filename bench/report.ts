@@ -62,12 +62,14 @@ const cpuTable = ({ figures, bare }: Results): string =>
       "sum",
       "API ÷ bare",
       "generator",
+      "others, cores",
     ],
     figures.map((figure) => [
       nameOf(figure),
       ...cpuCells(figure.cpu),
       bare ? fine(figure.cpu.api / bare.cpuMicros) : "–",
       short(figure.load.generatorMicros),
+      fine(figure.othersCores),
     ]),
   );
 
@@ -182,7 +184,8 @@ on unix sockets, all on the same cores as the load generator (autocannon, in a p
 requests/s are shared with the generator and with each other; the CPU time per request is what carries over
 to another machine. It comes from /proc: "API" is the service's process less the ledger's thread, the
 runtime's own threads counted to the API. The ledger's thread, Redis and MySQL are measured until the last
-row is written. Every scenario has an empty database, an empty Redis and a new process, is warmed up, and is
+row is written. "others" is how many cores somebody else kept busy meanwhile: where it is not near 0, the
+figures are too high. Every scenario has an empty database, an empty Redis and a new process, is warmed up, and is
 then measured. Every grab is another user's (in *lost* each comes twice), every token is new and was signed
 before the load began. *won*: stock never ends. *lost*: sold out. *mixed*: one sale after the other, each with
 stock for one in a hundred of its attempts. *seller list*: 10 sellers of 20 coupons. *own list*: 60,000 users

@@ -1,8 +1,8 @@
 // The course of every scenario: a system of its own, a warm-up that also tells how many requests will be
 // needed, the requests made in advance, the measured load, and what is to be looked at afterwards.
 
-import { type CpuTimes, readCpu } from "./cpu.ts";
-import { cpuPerRequest, type Figure, perSecondOf } from "./figures.ts";
+import { machineMicros, readCpu } from "./cpu.ts";
+import { type CpuMark, cpuPerRequest, type Figure, othersCores, perSecondOf } from "./figures.ts";
 import { type LoadOptions, runLoad, totalOf } from "./load.ts";
 import type { LoadResult } from "./protocol.ts";
 import type { RequestFile } from "./requests.ts";
@@ -40,6 +40,11 @@ export interface MeasureHooks {
   settle?(load: LoadResult): Promise<Partial<Figure>>;
 }
 
+function takeMark(system: System): CpuMark {
+  const { user, system: kernel } = process.cpuUsage();
+  return { ...readCpu(system.pids()), bench: user + kernel, machine: machineMicros() };
+}
+
 /** Warms up and measures one load on a running system. */
 export async function measure(
   system: System,
@@ -57,18 +62,19 @@ export async function measure(
   const warmUp = await runLoad(bench, system.url(), first, at(warmUpSeconds));
   await warmed?.();
   const second = await make(needed(perSecondOf(warmUp) * RESERVE, seconds));
-  const marks: { begin?: CpuTimes; end?: CpuTimes } = {};
+  const marks: { begin?: CpuMark; end?: CpuMark } = {};
   const load = await runLoad(bench, system.url(), second, at(seconds), {
     begun: () => {
-      marks.begin = readCpu(system.pids());
+      marks.begin = takeMark(system);
     },
     ended: () => {
-      marks.end = readCpu(system.pids());
+      marks.end = takeMark(system);
     },
   });
   const more = (await settle?.(load)) ?? {};
   const settled = readCpu(system.pids());
-  if (!marks.begin || !marks.end || totalOf(load.answered) === 0) {
+  const { begin, end } = marks;
+  if (!begin || !end || totalOf(load.answered) === 0) {
     throw new Error("the generator measured nothing: its requests ran out before it began");
   }
   const note = load.exhausted
@@ -78,7 +84,8 @@ export async function measure(
     ...{ warmUp, load },
     figure: {
       ...{ load, perSecond: perSecondOf(load) },
-      cpu: cpuPerRequest({ begin: marks.begin, end: marks.end, settled }, load),
+      cpu: cpuPerRequest({ begin, end, settled }, load),
+      othersCores: othersCores({ begin, end }, load),
       ...(note ? { note } : {}),
       ...more,
     },
