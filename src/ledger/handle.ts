@@ -38,6 +38,7 @@ export function startLedgerThread(
   /** Shards whose gate is closed on this process: a new thread is asked for them again. */
   const closed = new Map<number, string>(allShards.map((shard) => [shard, "start"]));
   let worker: Worker;
+  let living = false;
   let status: LedgerStatus | undefined;
   let restarts = 0;
   let restartDelayMs: number = limits.workerRestartDelayMsMin;
@@ -82,6 +83,7 @@ export function startLedgerThread(
 
   function start(): void {
     worker = new Worker(new URL("./thread.ts", import.meta.url));
+    living = true;
     worker.onmessage = (event: MessageEvent<FromWorker>) => receive(event.data);
     worker.onerror = (event) => log.error({ reason: event.message }, "the ledger thread failed");
     worker.addEventListener("close", ended);
@@ -90,6 +92,7 @@ export function startLedgerThread(
   }
 
   function ended(): void {
+    living = false;
     status = undefined;
     if (onDrained) {
       onDrained();
@@ -123,6 +126,7 @@ export function startLedgerThread(
     },
     async drain() {
       clearTimeout(restartTimer);
+      if (!living) return;
       let giveUp: Timer | undefined;
       await new Promise<void>((resolve) => {
         onDrained = resolve;
