@@ -61,13 +61,17 @@ export function startService(config: Config, log: Log): Service {
   const parts = buildParts(config, log);
   const { health, metrics, stopping } = parts;
   const app = createApp(parts.appDeps);
+  let leaving = false;
   const server = Bun.serve({
     hostname: config.host,
     port: config.port,
     development: false,
     idleTimeout: limits.httpIdleTimeoutSeconds,
     maxRequestBodySize: limits.httpBodyBytesAnsweredMax,
-    fetch: app.fetch,
+    fetch(request, own) {
+      const response = app.fetch(request, own);
+      return leaving ? asLast(response) : response;
+    },
   });
   const ops = startOps({ port: config.opsPort, health, metrics, ledger: parts.ledger });
   const shownHost = config.host === "0.0.0.0" || config.host === "::" ? "127.0.0.1" : config.host;
@@ -75,6 +79,7 @@ export function startService(config: Config, log: Log): Service {
   let stopped: Promise<void> | undefined;
   async function stop(graceMs: number): Promise<void> {
     health.isStopping();
+    leaving = true;
     await sleep(graceMs);
     await Promise.race([server.stop(), sleep(limits.stopRequestsMs)]);
     await server.stop(true);
@@ -92,6 +97,16 @@ export function startService(config: Config, log: Log): Service {
       return stopped;
     },
   };
+}
+
+/**
+ * Tells the client to leave its connection after this answer. A connection that is only kept alive would be
+ * closed under the request that is just on its way, and nobody would know what became of it.
+ */
+async function asLast(answer: Response | Promise<Response>): Promise<Response> {
+  const response = await answer;
+  response.headers.set("Connection", "close");
+  return response;
 }
 
 /** Everything behind the HTTP edge. */
