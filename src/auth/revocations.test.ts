@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/harness/until.ts";
 import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
@@ -78,14 +79,6 @@ function processOn({ redis, subscriber }: ReturnType<typeof fakeServer>): Revoca
   });
   running.push(made);
   return made;
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const patience = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > patience) throw new Error(`waited 10 s until ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 afterEach(async () => {
