@@ -69,14 +69,14 @@ async function damagedOf(
   return page.filter((sale, i) => {
     const [state, granted, returned] = replies[2 * i] as (string | null)[];
     const winners = replies[2 * i + 1] as number;
+    const active = sale.granted - sale.returned;
     const agrees =
       state !== null &&
       Number(granted) === sale.granted &&
       Number(returned) === sale.returned &&
-      // Above limit one a winner may hold several grants: then there are fewer winners, never more.
-      (sale.userLimit === 1
-        ? winners === sale.granted - sale.returned
-        : winners <= sale.granted - sale.returned);
+      // A winner holds one grant at least, and as many as the limit allows at most.
+      winners <= active &&
+      winners * sale.userLimit >= active;
     return !agrees || (witnessed.get(sale.id) ?? []).some((grant) => grant.grantNo > sale.granted);
   });
 }
