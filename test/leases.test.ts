@@ -6,27 +6,17 @@ import { eq, isNotNull, sql } from "drizzle-orm";
 import { openConnection, openPool } from "../src/db/client.ts";
 import { shardScripts } from "../src/grab/scripts.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
-import { Leases } from "../src/ledger/leases.ts";
-import { ShardWriter } from "../src/ledger/shard.ts";
 import { processes, shards } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
 import { allShards, saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
 import { ledgerContext, newSale, rowsOf, shardRow } from "./harness/ledger.ts";
 import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
-
-interface TestProcess {
-  readonly id: string;
-  readonly context: LedgerContext;
-  readonly writers: ShardWriter[];
-  readonly leases: Leases;
-  readonly fences: string[];
-  owned(): number[];
-}
+import { startWriters, type Writers } from "./harness/writers.ts";
 
 let servers: { redisUrl: string; databaseUrl: string };
 let db: ReturnType<typeof openPool>["db"];
-let started: TestProcess[] = [];
+let started: Writers[] = [];
 let names = 0;
 
 beforeAll(async () => {
@@ -38,31 +28,15 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 
-/** A living process that holds nothing yet. */
-async function startProcess(): Promise<TestProcess> {
-  const id = `process ${++names}`;
-  const context = await ledgerContext(servers, id);
-  const fences: string[] = [];
-  const hooks = {
-    onFence: (shard: number, reason: string) => void fences.push(`${shard} ${reason}`),
-  };
-  const writers = allShards.map((shard) => new ShardWriter(context, shard, hooks));
-  const process = {
-    ...{ id, context, writers, fences, leases: new Leases(context, writers) },
-    owned: () => writers.filter((writer) => writer.owned).map((writer) => writer.shard),
-  };
-  stopLater(() => release(process));
+async function startProcess(ledgerKeepMs = 0): Promise<Writers> {
+  const process = await startWriters(servers, `process ${++names}`, ledgerKeepMs);
   started.push(process);
   return process;
 }
 
-const release = async ({ writers }: TestProcess) => {
-  await Promise.all(writers.map((writer) => writer.release()));
-};
-
 /** Every test begins with free shards that have been recovered once, and with the scripts loaded. */
 beforeEach(async () => {
-  await Promise.all(started.map(release));
+  await Promise.all(started.map(({ release }) => release()));
   started = [];
   await db.delete(processes);
   await recoveredAs("incarnation", allShards);
@@ -88,23 +62,27 @@ const expire = (shard: number) =>
     .set({ leaseUntil: sql`NOW(3) - INTERVAL 1 SECOND` })
     .where(eq(shards.shard, shard));
 
-/** A grab that won, as grab.lua records it; gives the sale. */
-async function sell(context: LedgerContext, incarnation = "incarnation"): Promise<number> {
+/** A grab that wins, on a sale of its own; gives the sale. */
+async function sell(context: LedgerContext): Promise<number> {
   const saleId = await newSale(db, { warmedAt: new Date() });
-  const keys = saleKeys(saleId);
   const fields = { state: "open", total: 10, granted: 0, returned: 0, recorded: 0, limit: 1 };
-  await context.redis.hset(keys.sale, fields);
-  const { sha } = shardScripts(incarnation).grab;
-  const all = [keys.gate, keys.sale, keys.winners, keys.ledger, keys.unrecorded] as const;
-  const reply = await context.redis.evalsha(sha, 5, ...all, "1", 99, saleId, "7", "");
-  expect(reply).toEqual(["granted 1 1"]);
+  await context.redis.hset(saleKeys(saleId).sale, fields);
+  await win(context, saleId, 1);
   return saleId;
 }
 
-const untilRecorded = (context: LedgerContext, saleId: number) =>
+async function win({ redis }: LedgerContext, saleId: number, user: number): Promise<void> {
+  const { gate, sale, winners, ledger, unrecorded } = saleKeys(saleId);
+  const { sha } = shardScripts("incarnation").grab;
+  const keys = [gate, sale, winners, ledger, unrecorded] as const;
+  const reply = await redis.evalsha(sha, 5, ...keys, "1", 99, saleId, user, "");
+  expect(reply).toEqual([`granted ${user} 1`]);
+}
+
+const untilRecorded = (context: LedgerContext, saleId: number, count = 1) =>
   until("the grant to be recorded", async () => {
     const recorded = await context.redis.hget(saleKeys(saleId).sale, "recorded");
-    return (await rowsOf(db, saleId)).length === 1 && recorded === "1";
+    return (await rowsOf(db, saleId)).length === count && recorded === String(count);
   });
 
 describe("one writer", () => {
@@ -159,6 +137,17 @@ describe("one writer", () => {
     expect(await context.redis.xlen(shardKeys(shard).ledger)).toBeLessThanOrEqual(1);
   });
 
+  test("keeps recorded entries as long as LEDGER_KEEP says", async () => {
+    const { context, writers } = await startProcess(3_600_000);
+    const saleId = await sell(context);
+    const { ledger, unrecorded } = shardKeys(shardOf(saleId));
+    const entries = await context.redis.xlen(ledger);
+    await writers[shardOf(saleId)]?.claim();
+    await until("a trim", async () => (await context.redis.scard(unrecorded)) === 0);
+    await writers[shardOf(saleId)]?.release();
+    expect(await context.redis.xlen(ledger)).toBe(entries);
+  });
+
   test("tells Redis what a predecessor had committed and not told", async () => {
     const { context, writers } = await startProcess();
     const saleId = await sell(context);
@@ -174,14 +163,12 @@ describe("one writer", () => {
 
   test("goes on when its connection to MySQL is killed", async () => {
     const { context, writers } = await startProcess();
-    await writers[shardOf((await sell(context)) + 1)]?.claim();
-    const next = await newSale(db);
-    const shard = shardOf(next + 1);
-    await writers[shard]?.claim();
-    await db.execute(sql.raw(`KILL ${(await shardRow(db, shard)).connectionId}`));
     const saleId = await sell(context);
-    expect(shardOf(saleId)).toBe(shard);
+    await writers[shardOf(saleId)]?.claim();
     await untilRecorded(context, saleId);
+    await db.execute(sql.raw(`KILL ${(await shardRow(db, shardOf(saleId))).connectionId}`));
+    await win(context, saleId, 2);
+    await untilRecorded(context, saleId, 2);
   });
 
   test("follows a recovery that another process has led, instead of calling scripts that are gone", async () => {
@@ -197,7 +184,7 @@ describe("one writer", () => {
   });
 
   test("leaves no connection behind when the lease is not to be had", async () => {
-    const { writers, leases } = await startProcess();
+    const { writers } = await startProcess();
     const holder = await openConnection(servers.databaseUrl);
     try {
       await db
@@ -212,7 +199,6 @@ describe("one writer", () => {
         await expect(writers[3]?.claim()).rejects.toThrow();
       });
       await until("the connections to end", async () => (await connections()) <= before);
-      expect(leases.living).toBe(1);
     } finally {
       await holder.close();
     }
@@ -260,7 +246,7 @@ describe("several processes", () => {
   test("one that leaves makes room at once", async () => {
     const [leaving, staying] = [await startProcess(), await startProcess()];
     for (const { leases } of [leaving, staying]) await leases.tick();
-    await release(leaving);
+    await leaving.release();
     await leaving.leases.leave();
     await staying.leases.tick();
     expect(staying.owned()).toHaveLength(limits.shards);

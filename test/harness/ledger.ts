@@ -86,10 +86,16 @@ export async function counterOf(db: Database, saleId: number) {
   return row;
 }
 
+interface ContextOptions {
+  ledgerKeepMs?: number;
+  witnessed?: LedgerContext["witnessed"];
+}
+
 /** What a ledger thread works with, for a process of this name; `posted` is what it told its main thread. */
 export async function ledgerContext(
   servers: { redisUrl: string; databaseUrl: string },
   processId: string,
+  { ledgerKeepMs = 0, witnessed = () => Promise.resolve([]) }: ContextOptions = {},
 ): Promise<LedgerContext & { posted: FromWorker[] }> {
   const log = createLog("silent");
   const redis = connectRedis(servers.redisUrl, "worker", log);
@@ -103,9 +109,9 @@ export async function ledgerContext(
   });
   await until("Redis", () => redis.status === "ready");
   return {
-    settings: { ...servers, durability: "durable", ledgerKeepMs: 0, logLevel: "silent", processId },
+    settings: { ...servers, durability: "durable", ledgerKeepMs, logLevel: "silent", processId },
     ...{ log, redis, pool, metrics: createLedgerMetrics(), stopping: stop.signal, posted },
     post: (message) => void posted.push(message),
-    ...{ witnessed: () => Promise.resolve([]), enrolled: Promise.resolve() },
+    ...{ witnessed, enrolled: Promise.resolve() },
   };
 }
