@@ -77,6 +77,7 @@ export function createApp(deps: AppDeps): App {
   const { config, log, health, metrics, revocations } = deps;
   const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
   let inFlight = 0;
+  let bodiesInFlight = 0;
 
   /** Nothing of the error is told but an id; the log has the rest under the same id. */
   function failed(error: unknown, method: string, pattern: string): Response {
@@ -94,13 +95,20 @@ export function createApp(deps: AppDeps): App {
 
   /** Every request of a route: bounded, answered whatever happens, counted. */
   const guarded = ({ method, pattern, handle }: Route) => {
+    // A body may come as slowly as its sender likes, and must not hold up the grabs, which have none.
+    const hasBody = method === "POST" ? 1 : 0;
     return async (c: Edge): Promise<Response> => {
-      // Before the revoked tokens are known, one that was logged out would be let in.
-      if (inFlight >= limits.httpInFlightRequestsMax || !revocations.loaded()) {
+      if (
+        inFlight >= limits.httpInFlightRequestsMax ||
+        hasBody * bodiesInFlight >= limits.httpInFlightBodiesMax ||
+        // Before the revoked tokens are known, one that was logged out would be let in.
+        !revocations.loaded()
+      ) {
         metrics.request(method, pattern, 503);
         return busy();
       }
       inFlight++;
+      bodiesInFlight += hasBody;
       let response: Response;
       try {
         response = await handle(c);
@@ -108,6 +116,7 @@ export function createApp(deps: AppDeps): App {
         response = failed(error, method, pattern);
       }
       inFlight--;
+      bodiesInFlight -= hasBody;
       metrics.request(method, pattern, response.status);
       return response;
     };

@@ -7,6 +7,7 @@ export const limits = {
   // Between the two a body is refused with a JSON answer; beyond this one Bun itself refuses and hangs up.
   httpBodyBytesAnsweredMax: 1024 * 1024,
   httpInFlightRequestsMax: 4_096,
+  httpInFlightBodiesMax: 1_024,
   httpIdleTimeoutSeconds: 10,
 
   // Names and numbers that clients send.
@@ -155,7 +156,7 @@ export function assertLimits(): void {
   );
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
   must(
-    limits.groupReadWaitersMax * 2 < limits.httpInFlightRequestsMax,
-    "reads that wait must leave room for grabs",
+    limits.groupReadWaitersMax * 2 + limits.httpInFlightBodiesMax < limits.httpInFlightRequestsMax,
+    "reads and bodies that wait must leave room for grabs",
   );
 }
