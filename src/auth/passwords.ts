@@ -8,10 +8,14 @@ export interface Passwords {
   /** The argon2id hash in the PHC string format; "busy" when too many others wait. */
   hash(password: string): Promise<{ hash: string } | "busy">;
   /**
-   * Whether the password belongs to the hash; "busy" when too many others wait. Without a hash the answer
-   * is false and takes the same time: how long a log-in lasts must not tell whether the user exists.
+   * Whether the password belongs to the user whom `find` finds; "busy" when too many others wait. Nobody has
+   * no password, and that takes the same time: how long a log-in lasts must not tell whether the user exists.
+   * `find` is called when the turn has come, so that those who wait hold no connection to MySQL.
    */
-  matches(password: string, hash: string | undefined): Promise<boolean | "busy">;
+  matches<Owner extends { passwordHash: string }>(
+    password: string,
+    find: () => Promise<Owner | undefined>,
+  ): Promise<{ owner: Owner | undefined; right: boolean } | "busy">;
 }
 
 /**
@@ -30,10 +34,13 @@ export function createPasswords(): Passwords {
       const turn = await turns.run(() => Bun.password.hash(password, ARGON));
       return turn === "busy" ? turn : { hash: turn.result };
     },
-    matches: async (password, hash) => {
-      const against = hash ?? (await nobodys);
-      const turn = await turns.run(() => Bun.password.verify(password, against));
-      return turn === "busy" ? turn : turn.result && hash !== undefined;
+    matches: async (password, find) => {
+      const turn = await turns.run(async () => {
+        const owner = await find();
+        const right = await Bun.password.verify(password, owner?.passwordHash ?? (await nobodys));
+        return { owner, right: right && owner !== undefined };
+      });
+      return turn === "busy" ? turn : turn.result;
     },
   };
 }

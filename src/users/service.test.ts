@@ -45,9 +45,10 @@ function fixture(rows: Row[] = []) {
       asked.hashes++;
       return Promise.resolve({ hash: `hash of ${password}` });
     },
-    matches: (password, hash) => {
-      if (hash === undefined) asked.dummies++;
-      return Promise.resolve(hash === `hash of ${password}`);
+    matches: async (password, find) => {
+      const owner = await find();
+      if (owner === undefined) asked.dummies++;
+      return { owner, right: owner?.passwordHash === `hash of ${password}` };
     },
   };
   const deps = { db: db as unknown as Database, redis: redis as unknown as Redis, passwords };

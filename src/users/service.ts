@@ -95,12 +95,14 @@ export function createUsers({ db, redis, passwords }: Deps): Users {
     },
 
     logIn: async ({ username, password }) => {
-      const found = username.length > NAME_UNITS_MAX ? undefined : await row(nameKeyOf(username));
-      const matches = await passwords.matches(password, found?.passwordHash);
-      if (matches === "busy") return { kind: "busy" };
-      if (found === undefined) return { kind: "unknown" };
-      const user = { id: found.id, username: found.username, kind: found.kind };
-      return { kind: matches ? "ok" : "wrong_password", user };
+      const outcome = await passwords.matches(password, async () =>
+        username.length > NAME_UNITS_MAX ? undefined : row(nameKeyOf(username)),
+      );
+      if (outcome === "busy") return { kind: "busy" };
+      const { owner, right } = outcome;
+      if (owner === undefined) return { kind: "unknown" };
+      const user = { id: owner.id, username: owner.username, kind: owner.kind };
+      return { kind: right ? "ok" : "wrong_password", user };
     },
 
     find: async (username) =>
