@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
+import { limits } from "../src/limits.ts";
 import { startApi, TEST_SECRET, type TestApi } from "./harness/api.ts";
 import { call, freshName, logIn, newUser } from "./harness/http.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
@@ -128,6 +129,24 @@ describe("log in", () => {
     const answer = await enter({ username, password: "another" });
     expect(answer.headers.get("authorization")).toBeNull();
   });
+});
+
+test("a name can be tried only so often, whatever the process, and then not with the right password", async () => {
+  const { username, password } = await newUser(url, "customer");
+  const attempt = (on: string, guess: string) =>
+    call(`POST ${on}/api/auth`, { body: { username, password: guess } });
+  // One log-in was made by newUser; one more is the right one, to see that the count is what refuses.
+  for (let at = 2; at < limits.loginsPerNamePerWindow; at += 1) {
+    const { status } = await attempt(at % 2 === 0 ? url : other.url, "a guess");
+    expect([at, status]).toEqual([at, 401]);
+  }
+  expect((await attempt(other.url, password)).status).toBe(200);
+  for (const on of [url, other.url]) {
+    const refused = await attempt(on, password);
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get("authorization")).toBeNull();
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  }
 });
 
 describe("log out", () => {
