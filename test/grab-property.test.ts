@@ -59,13 +59,19 @@ const sales = fc
     ),
     total: damaged(small(8)),
     counters: soldBefore,
-    damage: fc.option(
-      fc.tuple(fc.constantFrom("granted", "returned", "recorded", "limit"), damaged(small(4))),
-      { freq: 8 },
+    damage: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(undefined) },
+      {
+        weight: 1,
+        arbitrary: fc.tuple(
+          fc.constantFrom("granted", "returned", "recorded", "limit", "opens", "closes"),
+          damaged(small(4)),
+        ),
+      },
     ),
     limit: fc.constantFrom("1", "1", "2", "3"),
-    opens: fc.option(fc.constantFrom(-HOUR_MS, -HOUR_MS, HOUR_MS), { freq: 1, nil: undefined }),
-    closes: fc.option(fc.constantFrom(HOUR_MS, HOUR_MS, -HOUR_MS), { freq: 1, nil: undefined }),
+    opens: fc.constantFrom(undefined, undefined, -HOUR_MS, -HOUR_MS, HOUR_MS),
+    closes: fc.constantFrom(undefined, undefined, HOUR_MS, HOUR_MS, -HOUR_MS),
   })
   .map(({ counters, damage, opens, closes, ...sale }) => {
     const [returned, more, behind] = counters.map(Number) as [number, number, number];

@@ -81,6 +81,16 @@ const mutants: [what: string, edit: Edit, caughtBy: keyof typeof grabChecks][] =
     "nothing is sold through a gate that is not open for the caller's epoch",
   ],
   [
+    "does not see that a sale is over",
+    replace("now_ms >= closes", "now_ms <= closes"),
+    "losers write nothing, neither into memory nor into the log",
+  ],
+  [
+    "sells before the opening",
+    replace("now_ms < opens", "false"),
+    "losers write nothing, neither into memory nor into the log",
+  ],
+  [
     "believes every counter",
     replace(
       "  assert(value and value % 1 == 0 and value >= 0 and value < 2 ^ 53,",
