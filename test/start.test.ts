@@ -2,6 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import { openConnection } from "../src/db/client.ts";
+import { lockName } from "../src/db/locks.ts";
+import { migrate } from "../src/db/migrate.ts";
 import type { RedisServer } from "../src/embedded/redis.ts";
 import { startApi, TEST_SECRET, watch } from "./harness/api.ts";
 import { call, grab, list, mintCustomer, newCoupon, newUser } from "./harness/http.ts";
@@ -133,6 +136,22 @@ test("three processes that start at once on an empty database migrate it once, a
   });
   expect((await list(one, seller.username, seller.token))[0]?.left).toBe(0);
   await Promise.all(services.map((service) => service.end("SIGKILL")));
+});
+
+test("a migration waits for another of its own database, and not for one of another database", async () => {
+  const [mine, other] = await Promise.all([freshDatabase(), freshDatabase()]);
+  const holder = await openConnection(mine.url);
+  await holder.db.execute(sql`SELECT GET_LOCK(${lockName("migrate")}, 0)`);
+  await migrate(other.url);
+  let over = false;
+  const waiting = migrate(mine.url).then(() => {
+    over = true;
+  });
+  // Another whole migration later it still waits.
+  await migrate(other.url);
+  expect(over).toBe(false);
+  await holder.close();
+  await waiting;
 });
 
 test("a service that starts before Redis and MySQL lives, is not ready, and opens when both are there", async () => {

@@ -4,6 +4,7 @@ import { shards } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import { allShards } from "../redis/keys.ts";
 import { openConnection } from "./client.ts";
+import { lockName } from "./locks.ts";
 
 const migrationsFolder = new URL("../../drizzle", import.meta.url).pathname;
 
@@ -18,7 +19,7 @@ export async function migrate(databaseUrl: string): Promise<void> {
   });
   try {
     const [rows] = await connection.db.execute(
-      sql`SELECT GET_LOCK('doorbuster:migrate', ${limits.migrationLockSeconds}) AS taken`,
+      sql`SELECT GET_LOCK(${lockName("migrate")}, ${limits.migrationLockSeconds}) AS taken`,
     );
     if ((rows as unknown as { taken: number | null }[])[0]?.taken !== 1) {
       throw new Error("another process has been migrating the database for too long");

@@ -16,6 +16,7 @@ import { randomBytes } from "node:crypto";
 import { and, eq, sql } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf } from "../db/errors.ts";
+import { lockName } from "../db/locks.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { shardKeys } from "../redis/keys.ts";
@@ -44,8 +45,8 @@ export interface Recovery {
 
 export class Superseded extends Error {}
 
-/** The name of the lock that elects the leader of a shard's recovery. */
-const lockName = (shard: number): string => `doorbuster:recover:${shard}`;
+/** The lock that elects the leader of a shard's recovery. */
+const leaderLock = (shard: number) => lockName(`recover:${shard}`);
 
 /**
  * Leads one recovery, or returns "led_elsewhere" when another process does. `adoptable` is asked once more
@@ -65,7 +66,7 @@ export async function recover(
   });
   try {
     const [locks] = await connection.db.execute(
-      sql`SELECT GET_LOCK(${lockName(shard)}, 0) AS taken`,
+      sql`SELECT GET_LOCK(${leaderLock(shard)}, 0) AS taken`,
     );
     if ((locks as unknown as { taken: number }[])[0]?.taken !== 1) {
       await endStoppedLeader(connection, shard);
@@ -97,7 +98,7 @@ export async function recover(
 /** A leader that is stopped, not dead, keeps its lock; when its lease has run out its connection is ended. */
 async function endStoppedLeader({ db }: DatabaseConnection, shard: number): Promise<void> {
   const [rows] = await db.execute(
-    sql`SELECT IS_USED_LOCK(${lockName(shard)}) AS holder, lease_until < NOW(3) AS expired FROM shards WHERE shard = ${shard} AND incarnation = ''`,
+    sql`SELECT IS_USED_LOCK(${leaderLock(shard)}) AS holder, lease_until < NOW(3) AS expired FROM shards WHERE shard = ${shard} AND incarnation = ''`,
   );
   const row = (rows as unknown as { holder: number | null; expired: number | null }[])[0];
   if (row?.holder && row.expired === 1) await db.execute(sql`KILL ${sql.raw(String(row.holder))}`);
