@@ -7,9 +7,16 @@ const READY_MS_MAX = 120_000;
 const STOP_MS_MAX = 30_000;
 const ASK_EVERY_MS = 20;
 
+export interface GrabCalls {
+  readonly calls: number;
+  readonly attempts: number;
+}
+
 export interface Api {
   readonly pid: number;
   readonly url: string;
+  /** Script calls for grabs so far, and the attempts that they carried, by the service's own metrics. */
+  grabCalls(): Promise<GrabCalls>;
   /** Ends it in order; kills it when that takes too long. Harmless when it has ended. */
   stop(): Promise<void>;
 }
@@ -52,10 +59,20 @@ export async function startApi(
     }
     const listening = lines.find((line) => line.includes('"msg":"listening"'));
     if (listening && lines.some((line) => line.includes('"msg":"ready"'))) {
-      return { pid: child.pid, url: (JSON.parse(listening) as { url: string }).url, stop };
+      const { url, opsUrl } = JSON.parse(listening) as { url: string; opsUrl: string };
+      return { pid: child.pid, url, stop, grabCalls: () => askGrabCalls(opsUrl) };
     }
     await Bun.sleep(ASK_EVERY_MS);
   }
+}
+
+async function askGrabCalls(opsUrl: string): Promise<GrabCalls> {
+  const text = await (await fetch(`${opsUrl}/metrics`)).text();
+  const value = (name: string) => Number(new RegExp(`^${name} (\\d+)`, "m").exec(text)?.[1] ?? 0);
+  return {
+    calls: value("doorbuster_grab_call_attempts_count"),
+    attempts: value("doorbuster_grab_call_attempts_sum"),
+  };
 }
 
 async function collectLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {

@@ -35,6 +35,8 @@ export interface Figure {
   readonly bytesPerGrant?: number;
   /** How many grants that was taken over. */
   readonly grantsInMemory?: number;
+  /** How many attempts travelled in one script call, on average. */
+  readonly attemptsPerCall?: number;
   /** Cores that were busy in the window with something that is not part of the bench. */
   readonly othersCores: number;
   readonly note?: string;

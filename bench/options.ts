@@ -27,6 +27,8 @@ export interface BenchOptions {
 
 const FULL_SECONDS = 15;
 const QUICK_SECONDS = 3;
+/** Until then the just-in-time compiler is still at work on the hot path: a tenth of all CPU. */
+const WARM_UP_SECONDS = 5;
 
 const HELP = `bun run bench [options]
 
@@ -84,7 +86,7 @@ export function readOptions(line: string[]): BenchOptions | "help" {
   const parts = partsOf(values.only);
   return {
     ...{ seconds, parts, json: values.json, profile: values.profile },
-    warmUpSeconds: values.quick ? 1 : Math.min(3, seconds),
+    warmUpSeconds: values.quick ? 1 : Math.min(WARM_UP_SECONDS, seconds),
     connections: numberOf(values.connections, "connections"),
     writesResults:
       parts.size === PARTS.length && seconds >= FULL_SECONDS && values.profile === undefined,

@@ -62,6 +62,7 @@ export async function measure(
   const warmUp = await runLoad(bench, system.url(), first, at(warmUpSeconds));
   await warmed?.();
   const second = await make(needed(perSecondOf(warmUp) * RESERVE, seconds));
+  const before = await system.grabCalls();
   const marks: { begin?: CpuMark; end?: CpuMark } = {};
   const load = await runLoad(bench, system.url(), second, at(seconds), {
     begun: () => {
@@ -73,6 +74,8 @@ export async function measure(
   });
   const more = (await settle?.(load)) ?? {};
   const settled = readCpu(system.pids());
+  const after = await system.grabCalls();
+  const calls = after.calls - before.calls;
   const { begin, end } = marks;
   if (!begin || !end || totalOf(load.answered) === 0) {
     throw new Error("the generator measured nothing: its requests ran out before it began");
@@ -86,6 +89,7 @@ export async function measure(
       ...{ load, perSecond: perSecondOf(load) },
       cpu: cpuPerRequest({ begin, end, settled }, load),
       othersCores: othersCores({ begin, end }, load),
+      ...(calls > 0 ? { attemptsPerCall: (after.attempts - before.attempts) / calls } : {}),
       ...(note ? { note } : {}),
       ...more,
     },

@@ -11,7 +11,7 @@ import { createDatabase, dropDatabase, mysqlServer } from "../src/embedded/mysql
 import { redisServer } from "../src/embedded/redis.ts";
 import { createLog } from "../src/log.ts";
 import { connectRedis, type Redis } from "../src/redis/client.ts";
-import { startApi } from "./api.ts";
+import { type GrabCalls, startApi } from "./api.ts";
 import type { Pids } from "./cpu.ts";
 import { Mint, type RequestFile, writeRequests } from "./requests.ts";
 import { addSeller } from "./stock.ts";
@@ -109,6 +109,7 @@ export interface System {
   /** Where the running service answers. */
   url(): string;
   pids(): Pids;
+  grabCalls(): Promise<GrabCalls>;
   /** Ends the service in order; Redis and the database stay. */
   stop(): Promise<void>;
   /** Ends all of it and removes the database. */
@@ -161,6 +162,7 @@ export async function openSystem(bench: Bench): Promise<System> {
       return performance.now() - since;
     },
     url: () => running().url,
+    grabCalls: () => running().grabCalls(),
     pids: () => ({ api: running().pid, redis: server.process.pid ?? 0, mysql: bench.mysqlPid }),
     close: () => opened.close(),
     requests: (count, textOf) => writeRequests(join(bench.folder, "requests"), count, textOf),
