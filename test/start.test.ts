@@ -99,11 +99,12 @@ describe("the service refuses to start", () => {
         ...{ LEDGER_KEEP: "soon", TRUST_PROXY: "everybody", DATABASE_URL: undefined },
       });
       const subjects = lines.map((line) => /^(Redis has )?(\S+)/.exec(line)?.[2]);
-      expect(subjects.sort()).toEqual(
-        [
+      expect(lines).toHaveLength(10);
+      expect(new Set(subjects)).toEqual(
+        new Set([
           ...["JWT_SECRET", "PORT", "CLASSIC_GRAB_STATUS", "RATE_LIMITS", "LEDGER_KEEP"],
           ...["TRUST_PROXY", "DATABASE_URL", "maxmemory-policy", "appendonly", "appendfsync"],
-        ].sort(),
+        ]),
       );
     });
   });
