@@ -89,17 +89,29 @@ describe("a single winner", () => {
   });
 });
 
+test("a winner that cannot be read is buried alone, with its number", async () => {
+  const saleId = await newSale(connection.db);
+  const result = await write([entryOf("5-0", saleId, 1, [11, "x", 12])]);
+  expect(result).toMatchObject({ dead: 1, rows: 2, lastId: "5-0" });
+  expect(await rowsOf(connection.db, saleId)).toEqual([
+    [1, 11],
+    [3, 12],
+  ]);
+  const [letter] = await lettersOf(connection.db, shard);
+  expect(letter).toMatchObject({ entryId: "5-0", saleId, grantNo: 2, payload: "x" });
+});
+
 describe("a whole entry", () => {
   test("that cannot be read is buried with all it held", async () => {
     const saleId = await newSale(connection.db);
-    const broken = entryOf("5-0", saleId, 1, ["x", 12]);
+    const broken = entryOf("5-0", saleId, 1, [11, 12], { granted: "7" });
     expect(broken.kind).toBe("broken");
     const result = await write([broken, entryOf("6-0", saleId, 3, [13])]);
     expect(result).toMatchObject({ dead: 1, rows: 1, lastId: "6-0" });
     const [letter] = await lettersOf(connection.db, shard);
     expect(letter).toMatchObject({ entryId: "5-0", saleId: 0, grantNo: 0 });
-    expect(letter?.payload).toContain("x,12");
-    expect(letter?.reason).toContain("user is not a whole number");
+    expect(letter?.payload).toContain("11,12");
+    expect(letter?.reason).toContain("do not end at 7");
   });
 
   test("whose time is beyond MySQL's is buried winner by winner", async () => {

@@ -93,14 +93,14 @@ const mutants: [what: string, edit: Edit, caughtBy: keyof typeof grabChecks][] =
   [
     "believes every counter",
     replace(
-      "  assert(value and value % 1 == 0 and value >= 0 and value < 2 ^ 53,",
-      "  assert(true,",
+      "value and value % 1 == 0 and value >= 0 and value < 2 ^ 53 and value or nil",
+      "value or 0",
     ),
     "a counter that is not a whole number sells nothing",
   ],
   [
     "sells on after Redis has lost grants",
-    replace('if recorded > granted then return "missing" end', ""),
+    replace("if recorded > granted or returned > granted then", "if returned > granted then"),
     "a sale without grants that MySQL has gives no number away again",
   ],
   [

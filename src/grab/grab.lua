@@ -8,8 +8,7 @@
 --
 -- KEYS   1 gate (hash)   2 sale (hash)   3 winners (hash)   4 ledger (stream)   5 unrecorded (set)
 -- ARGV   1 epoch   2 backlog limit, grants   3 sale id   4.. attempts, two each: user id, key hash or ""
--- Reply  "fenced" (the gate is not open for this epoch), "missing" (the sale or some of its grants are not
---        here), or one word per attempt, with number and slot where there is a grant: "granted 17 1",
+-- Reply  "fenced" (the gate is not open for this epoch), "missing" (the sale is not here, or not whole), or one word per attempt, with number and slot where there is a grant: "granted 17 1",
 --        "repeated 17 1", "sold_out", "limit_reached", "key_required", "not_started", "ended", "paused",
 --        "backlog"
 local gate, sale, winners, ledger, unrecorded = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -24,19 +23,18 @@ local facts = redis.call("HMGET", sale,
   "state", "total", "granted", "returned", "recorded", "limit", "opens", "closes")
 if not facts[1] then return "missing" end
 
--- What is not a whole number, or cannot be, is an error here, before anything is written: a sale with such
--- counters sells nothing. Written so that NaN fails as well.
+-- A sale whose counters cannot be is not whole: it sells nothing, and recovery looks. NaN fails here as well.
 local function count(text)
   local value = tonumber(text)
-  assert(value and value % 1 == 0 and value >= 0 and value < 2 ^ 53, "a counter of the sale is broken")
-  return value
+  return value and value % 1 == 0 and value >= 0 and value < 2 ^ 53 and value or nil
 end
 local state, total, limit = facts[1], count(facts[2]), count(facts[6])
 local granted, returned, recorded = count(facts[3]), count(facts[4]), count(facts[5])
-local opens, closes = facts[7] and count(facts[7]), facts[8] and count(facts[8])
-assert(returned <= granted, "more came back than was granted")
--- MySQL has grants that this Redis has lost: to sell on would give their numbers away again.
-if recorded > granted then return "missing" end
+local opens, closes = count(facts[7]), count(facts[8])
+if not (total and limit and granted and returned and recorded) then return "missing" end
+if (facts[7] and not opens) or (facts[8] and not closes) then return "missing" end
+-- More recorded than granted: MySQL has grants that this Redis has lost, and would give their numbers away.
+if recorded > granted or returned > granted then return "missing" end
 
 -- Redis's clock decides for all: the hosts of the API may be minutes off.
 local time = redis.call("TIME")

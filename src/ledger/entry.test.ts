@@ -26,7 +26,21 @@ describe("an entry of grants", () => {
         { ...common, grantNo: 17, userId: 7, userSlot: 1, keyHash: null },
         { ...common, grantNo: 18, userId: 8, userSlot: 2, keyHash: "abc" },
       ],
+      unreadable: [],
     });
+  });
+
+  test.each([
+    ["empty", ""],
+    ["no number", "x"],
+    ["too large to be exact", "9007199254740993"],
+    ["in a slot that is no number", "8:x"],
+  ])("keeps its other winners when one is %s", (_, text) => {
+    const parsed = parseEntry(raw({ users: `7,${text}` }));
+    expect(parsed).toMatchObject({ kind: "grant", grants: [{ grantNo: 17, userId: 7 }] });
+    const unreadable = parsed.kind === "grant" ? parsed.unreadable : [];
+    expect(unreadable).toMatchObject([{ grantNo: 18, text }]);
+    expect(unreadable[0]?.reason).toContain("is not a whole number");
   });
 
   test("may name fields that nobody knows yet", () => {
@@ -53,10 +67,6 @@ describe("an entry that cannot be read", () => {
     ["has a time beyond all times", { at: "9000000000000000" }],
     ["has infinitely many granted", { granted: "inf" }],
     ["has no users", { users: undefined }],
-    ["has an empty user", { users: "7," }],
-    ["has a user that is no number", { users: "7,x" }],
-    ["has a user that is too large to be exact", { users: "7,9007199254740993" }],
-    ["has a slot that is no number", { users: "7,8:x" }],
     ["has numbers that do not end at granted", { granted: "19" }],
   ])("because it %s is broken, with the reason and all it held", (_, changes) => {
     const entry = raw(changes);

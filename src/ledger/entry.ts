@@ -13,7 +13,14 @@ export interface LedgerGrant {
   readonly grantedAt: Date;
 }
 
-/** What one stream entry says. `marker` entries carry no grants; `broken` ones could not be read. */
+/** A winner that could not be read; the number is known from its place. */
+export interface UnreadableGrant {
+  readonly grantNo: number;
+  readonly text: string;
+  readonly reason: string;
+}
+
+/** What one stream entry says. `marker` entries carry no grants; `broken` ones could not be read at all. */
 export type LedgerEntry =
   | {
       id: string;
@@ -22,6 +29,7 @@ export type LedgerEntry =
       granted: number;
       returned: number;
       grants: LedgerGrant[];
+      unreadable: UnreadableGrant[];
     }
   | { id: string; kind: "marker" }
   | { id: string; kind: "broken"; reason: string; payload: string };
@@ -37,6 +45,9 @@ const integer = (text: string | undefined, name: string): number => {
   return value;
 };
 
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
 /** Reads one entry. Never throws: what cannot be read is `broken`, with the reason, and stays visible. */
 export function parseEntry([id, list]: RawEntry): LedgerEntry {
   const fields = new Map<string, string>();
@@ -47,8 +58,7 @@ export function parseEntry([id, list]: RawEntry): LedgerEntry {
     if (kind !== "grant") throw new Error(`unknown kind: ${kind ?? "missing"}`);
     return parseGrants(id, fields);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { id, kind: "broken", reason, payload: JSON.stringify(list) };
+    return { id, kind: "broken", reason: messageOf(error), payload: JSON.stringify(list) };
   }
 }
 
@@ -60,22 +70,25 @@ function parseGrants(id: string, fields: Map<string, string>): LedgerEntry {
   const first = integer(fields.get("first"), "first");
   const granted = integer(fields.get("granted"), "granted");
   const returned = integer(fields.get("returned"), "returned");
-  const grants = (fields.get("users") ?? "").split(",").map((winner, index): LedgerGrant => {
-    const [user, slot = "1", key = ""] = winner.split(":");
-    return {
-      saleId,
-      grantNo: first + index,
-      userId: integer(user, "user"),
-      userSlot: integer(slot, "slot"),
-      keyHash: key === "" ? null : key,
-      epoch,
-      grantedAt,
-    };
-  });
-  if (first + grants.length - 1 !== granted) {
-    throw new Error(`${grants.length} grants from ${first} do not end at ${granted}`);
+  const winners = (fields.get("users") ?? "").split(",");
+  if (first + winners.length - 1 !== granted) {
+    throw new Error(`${winners.length} grants from ${first} do not end at ${granted}`);
   }
-  return { id, kind: "grant", saleId, granted, returned, grants };
+  const grants: LedgerGrant[] = [];
+  const unreadable: UnreadableGrant[] = [];
+  for (const [index, text] of winners.entries()) {
+    const grantNo = first + index;
+    const [user, slot = "1", key = ""] = text.split(":");
+    try {
+      const [userId, userSlot] = [integer(user, "user"), integer(slot, "slot")];
+      const keyHash = key === "" ? null : key;
+      grants.push({ saleId, grantNo, userId, userSlot, keyHash, epoch, grantedAt });
+    } catch (error) {
+      // The others of the call have won all the same.
+      unreadable.push({ grantNo, text, reason: messageOf(error) });
+    }
+  }
+  return { id, kind: "grant", saleId, granted, returned, grants, unreadable };
 }
 
 /** Order of two stream ids: negative when `a` is older. */

@@ -12,6 +12,7 @@ import { rebuildKey, saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
 import { type SaleRow, saleFields } from "../sales/warm.ts";
 import type { WitnessedGrant } from "./protocol.ts";
+import { rebuildWinners } from "./rebuild.ts";
 import type { Recovery } from "./recover.ts";
 import { deadLetters, grants } from "./table.ts";
 
@@ -52,6 +53,10 @@ export async function mergeDamagedSales(
   }
 }
 
+/** A counter as Redis has it; undefined when it is not a whole number. */
+const wholeNumber = (text: string | null): number | undefined =>
+  text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+
 async function damagedOf(
   { context }: Recovery,
   page: SaleRow[],
@@ -59,7 +64,10 @@ async function damagedOf(
 ): Promise<SaleRow[]> {
   const pipeline = context.redis.pipeline();
   for (const { id } of page) {
-    pipeline.hmget(saleKeys(id).sale, "state", "granted", "returned");
+    pipeline.hmget(
+      saleKeys(id).sale,
+      ...["state", "granted", "returned", "total", "limit", "recorded"],
+    );
     pipeline.hlen(saleKeys(id).winners);
   }
   const replies = ((await pipeline.exec()) ?? []).map(([error, reply]) => {
@@ -67,13 +75,17 @@ async function damagedOf(
     return reply;
   });
   return page.filter((sale, i) => {
-    const [state, granted, returned] = replies[2 * i] as (string | null)[];
+    const [state, ...numbers] = replies[2 * i] as (string | null)[];
+    const [granted, returned, total, limit, recorded] = numbers.map(wholeNumber);
     const winners = replies[2 * i + 1] as number;
     const active = sale.granted - sale.returned;
     const agrees =
       state !== null &&
-      Number(granted) === sale.granted &&
-      Number(returned) === sale.returned &&
+      granted === sale.granted &&
+      returned === sale.returned &&
+      total === sale.total &&
+      limit === sale.userLimit &&
+      (recorded ?? Number.NaN) <= sale.granted &&
       // A winner holds one grant at least, and as many as the limit allows at most.
       winners <= active &&
       winners * sale.userLimit >= active;
@@ -87,8 +99,7 @@ async function mergeSale(
   seen: WitnessedGrant[],
   merged: Merged,
 ): Promise<void> {
-  const known = Number((await recovery.context.redis.hget(saleKeys(sale.id).sale, "granted")) ?? 0);
-  let highest = Math.max(known, sale.granted);
+  let highest = Math.max(await countedInRedis(recovery, sale), sale.granted);
   for (const grant of seen) highest = Math.max(highest, grant.grantNo);
   for await (const chunk of winnersInRedis(recovery, sale.id)) {
     for (const grant of chunk) highest = Math.max(highest, grant.grantNo);
@@ -122,6 +133,19 @@ async function mergeSale(
     saleFields({ ...sale, granted, returned }),
   );
   merged.salesRebuilt += 1;
+}
+
+/**
+ * The sale's own count of its grants, 0 when Redis has none. Throws when it is more than the sale can have
+ * granted: numbers up to it would become void, and no count is better than a wrong one.
+ */
+async function countedInRedis({ context }: Recovery, sale: SaleRow): Promise<number> {
+  const counters = await context.redis.hmget(saleKeys(sale.id).sale, "granted", "returned");
+  const [granted = 0, returned = 0] = counters.map(wholeNumber);
+  if (granted > sale.total + Math.max(returned, sale.returned)) {
+    throw new Error(`sale ${sale.id} counts ${granted} grants in redis, more than it can have`);
+  }
+  return granted;
 }
 
 /** All that a sale's winners hash says, in chunks; the time of those grants is not known any more. */
@@ -170,14 +194,19 @@ async function insertMissing(
   const { db } = recovery.connection;
   const numbers = chunk.map((grant) => grant.grantNo);
   const present = await db
-    .select({ grantNo: grants.grantNo })
+    .select({ grantNo: grants.grantNo, userId: grants.userId })
     .from(grants)
     .where(and(eq(grants.saleId, sale.id), inArray(grants.grantNo, numbers)));
-  const written = new Set(present.map((row) => row.grantNo));
+  const owners = new Map(present.map((row) => [row.grantNo, row.userId]));
   let restored = 0;
   for (const grant of chunk) {
-    if (written.has(grant.grantNo)) continue;
-    written.add(grant.grantNo);
+    const owner = owners.get(grant.grantNo);
+    if (owner === grant.userId) continue;
+    if (owner !== undefined) {
+      await reportConflict(recovery, grant, `the number belongs to user ${owner}`);
+      continue;
+    }
+    owners.set(grant.grantNo, grant.userId);
     const { saleId, grantNo, userId, userSlot, keyHash, grantedAt } = grant;
     try {
       await db
@@ -192,7 +221,7 @@ async function insertMissing(
   return restored;
 }
 
-/** A user who holds another number in MySQL keeps that one; the second claim stays visible. */
+/** MySQL's row stands, for the number and for the user; the other claim stays visible. */
 async function reportConflict(
   { connection, shard, epoch }: Recovery,
   grant: WitnessedGrant,
@@ -251,44 +280,4 @@ async function insertVoids(
     { saleId, first: numbers[0], last: numbers.at(-1), count: numbers.length },
     "numbers are void",
   );
-}
-
-/** Builds the winners hash of a sale from MySQL under a key of its own, user by user. */
-async function rebuildWinners(
-  { context, connection, epoch, renew }: Recovery,
-  sale: SaleRow,
-): Promise<void> {
-  const key = rebuildKey(sale.id, epoch);
-  await context.redis.unlink(key);
-  let afterUser = 0;
-  for (;;) {
-    const rows = await connection.db
-      .select({
-        userId: grants.userId,
-        slot: grants.userSlot,
-        number: grants.grantNo,
-        keyHash: grants.keyHash,
-      })
-      .from(grants)
-      .where(
-        and(eq(grants.saleId, sale.id), gt(grants.userId, afterUser), isNotNull(grants.userSlot)),
-      )
-      .orderBy(asc(grants.userId), asc(grants.userSlot))
-      .limit(limits.recoveryChunkRows);
-    if (rows.length === 0) return;
-    // A full page may end in the middle of a user: the next page begins with that user again.
-    const last = rows.at(-1)?.userId ?? 0;
-    const users = Map.groupBy(rows, (row) => row.userId);
-    if (rows.length === limits.recoveryChunkRows && users.size > 1) users.delete(last);
-    const fields: string[] = [];
-    for (const [userId, held] of users) {
-      const slots: string[] = [];
-      for (const { slot, number, keyHash } of held)
-        slots[(slot ?? 1) - 1] = keyHash ? `${number}:${keyHash}` : String(number);
-      fields.push(String(userId), Array.from(slots, (slot) => slot ?? "").join(","));
-    }
-    await context.redis.hset(key, ...fields);
-    afterUser = [...users.keys()].at(-1) ?? last;
-    await renew();
-  }
 }

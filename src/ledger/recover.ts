@@ -43,7 +43,8 @@ export interface Recovery {
   swap(keys: string[], args: (string | number)[]): Promise<void>;
 }
 
-export class Superseded extends Error {}
+/** Another leader has begun a later epoch. */
+class Superseded extends Error {}
 
 /** The lock that elects the leader of a shard's recovery. */
 const leaderLock = (shard: number) => lockName(`recover:${shard}`);
@@ -77,12 +78,11 @@ export async function recover(
     const { epochFrom, epoch } = await beginEpoch(context, connection, shard);
     const recovery = createRecovery(context, connection, shard, epoch);
     const merged = await restore(recovery, stand);
-    await connection.db.insert(recoveries).values({
+    await finish(recovery, {
       ...{ shard, epochFrom, epochTo: epoch, reason: reason.slice(0, 255) },
       ...merged,
       milliseconds: Math.round(performance.now() - startedAt),
     });
-    await finish(recovery);
     await dismissWitnesses(connection.db, shard, epoch);
     context.metrics.recoveries.inc();
     context.metrics.voids.inc(merged.voids);
@@ -245,20 +245,23 @@ async function continueStream(
 }
 
 /** Step 7. MySQL first: a process that reads the new incarnation too early finds no script and waits. */
-async function finish(recovery: Recovery): Promise<void> {
+async function finish(recovery: Recovery, row: typeof recoveries.$inferInsert): Promise<void> {
   const { context, connection, shard, epoch } = recovery;
   const incarnation = randomBytes(8).toString("hex");
-  const [result] = await connection.db
-    .update(shards)
-    .set({ incarnation, leaseOwner: null, leaseUntil: null, connectionId: null })
-    .where(
-      and(
-        eq(shards.shard, shard),
-        eq(shards.epoch, epoch),
-        eq(shards.leaseOwner, context.settings.processId),
-      ),
-    );
-  if (result.affectedRows !== 1) throw new Superseded(`epoch ${epoch} of shard ${shard} is over`);
+  await connection.db.transaction(async (tx) => {
+    const [result] = await tx
+      .update(shards)
+      .set({ incarnation, leaseOwner: null, leaseUntil: null, connectionId: null })
+      .where(
+        and(
+          eq(shards.shard, shard),
+          eq(shards.epoch, epoch),
+          eq(shards.leaseOwner, context.settings.processId),
+        ),
+      );
+    if (result.affectedRows !== 1) throw new Superseded(`epoch ${epoch} of shard ${shard} is over`);
+    await tx.insert(recoveries).values(row);
+  });
   for (const { text } of Object.values(shardScripts(incarnation)))
     await context.redis.script("LOAD", text);
   await moveGate(recovery, "open");

@@ -85,6 +85,10 @@ async function writeEntries(
       });
       continue;
     }
+    for (const { grantNo, text, reason } of entry.unreadable) {
+      const letter = { entryId: entry.id, saleId: entry.saleId, grantNo, reason, payload: text };
+      await bury(tx, batch, letter);
+    }
     for (const row of entry.grants) {
       if (known.has(entry.saleId)) writable.push({ row, entryId: entry.id });
       else await buryGrant(tx, batch, entry.id, row, "no such sale");

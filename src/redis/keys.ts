@@ -37,7 +37,7 @@ export const rebuildKey = (saleId: number, epoch: number): string =>
   `{s${shardOf(saleId)}}:rebuild:${epoch}:sale:${saleId}:winners`;
 
 /** A short fixed name for text that users choose. */
-export const digest = (text: string): string =>
+const digest = (text: string): string =>
   createHash("sha256").update(text).digest("hex").slice(0, 40);
 
 export const cacheKeys = {

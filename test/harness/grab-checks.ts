@@ -183,7 +183,7 @@ export const grabChecks = {
               ["1", "k"],
               ["1", "l"],
             ]),
-          ]).toEqual([name, value, "error"]);
+          ]).toEqual([name, value, "missing"]);
         });
       }
     }
@@ -191,7 +191,7 @@ export const grabChecks = {
 
   "more that came back than was granted sells nothing": async (rig, redis) => {
     await rig.put({ sale: { granted: 3, returned: 4 } });
-    await expectNoWrites(rig, redis, async () => expect(await rig.grab(by(1))).toBe("error"));
+    await expectNoWrites(rig, redis, async () => expect(await rig.grab(by(1))).toBe("missing"));
   },
 
   "a user may win up to the limit, with a key for each, and the same key wins once": async (

@@ -44,12 +44,11 @@ export function decide(state: GrabState, call: GrabCall, now: number): GrabReply
   if (call.attempts.length === 0) return [];
   if (sale.state === undefined) return "missing";
   const windows = [sale.opens, sale.closes].filter((text) => text !== undefined);
-  if (![...NAMES.map((name) => sale[name]), ...windows].every(isCount)) return "error";
+  if (![...NAMES.map((name) => sale[name]), ...windows].every(isCount)) return "missing";
   const [total, before, returned, recorded, limit] = NAMES.map((name) => Number(sale[name])) as [
     ...[number, number, number, number, number],
   ];
-  if (returned > before) return "error";
-  if (recorded > before) return "missing";
+  if (returned > before || recorded > before) return "missing";
   let granted = before;
   const winners: { user: string; slot: number; key: string }[] = [];
   const replies = call.attempts.map(([user, key]) => {

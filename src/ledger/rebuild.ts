@@ -1,0 +1,51 @@
+// Building a sale's winners in Redis from MySQL, under a key of its own, for the swap that ends a merge.
+
+import { and, asc, eq, gt, isNotNull } from "drizzle-orm";
+import { limits } from "../limits.ts";
+import { rebuildKey } from "../redis/keys.ts";
+import type { SaleRow } from "../sales/warm.ts";
+import type { Recovery } from "./recover.ts";
+import { grants } from "./table.ts";
+
+/**
+ * Writes every unreturned grant of a sale to the key that `rebuildKey` names, user by user in chunks. Throws
+ * when another leader has taken over.
+ */
+export async function rebuildWinners(
+  { context, connection, epoch, renew }: Recovery,
+  sale: SaleRow,
+): Promise<void> {
+  const key = rebuildKey(sale.id, epoch);
+  await context.redis.unlink(key);
+  let afterUser = 0;
+  for (;;) {
+    const rows = await connection.db
+      .select({
+        userId: grants.userId,
+        slot: grants.userSlot,
+        number: grants.grantNo,
+        keyHash: grants.keyHash,
+      })
+      .from(grants)
+      .where(
+        and(eq(grants.saleId, sale.id), gt(grants.userId, afterUser), isNotNull(grants.userSlot)),
+      )
+      .orderBy(asc(grants.userId), asc(grants.userSlot))
+      .limit(limits.recoveryChunkRows);
+    if (rows.length === 0) return;
+    // A full page may end in the middle of a user: the next page begins with that user again.
+    const last = rows.at(-1)?.userId ?? 0;
+    const users = Map.groupBy(rows, (row) => row.userId);
+    if (rows.length === limits.recoveryChunkRows && users.size > 1) users.delete(last);
+    const fields: string[] = [];
+    for (const [userId, held] of users) {
+      const slots: string[] = [];
+      for (const { slot, number, keyHash } of held)
+        slots[(slot ?? 1) - 1] = keyHash ? `${number}:${keyHash}` : String(number);
+      fields.push(String(userId), Array.from(slots, (slot) => slot ?? "").join(","));
+    }
+    await context.redis.hset(key, ...fields);
+    afterUser = [...users.keys()].at(-1) ?? last;
+    await renew();
+  }
+}
