@@ -1,7 +1,7 @@
 // The two base lines, in the same run and on the same machine: what Bun alone does with a request, and what
 // Redis alone does with one grab a call.
 
-import { mkdirSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { redisAnswers } from "../src/embedded/probe.ts";
 import { ServerProcess } from "../src/embedded/process.ts";
@@ -42,7 +42,7 @@ export interface RedisFigure {
 }
 
 /** The same requests as for a grab, against a server that answers 20 bytes to whatever comes. */
-export async function measureBare(
+async function measureBare(
   bench: Bench,
   { connections, seconds }: { connections: number; seconds: number },
 ): Promise<BareFigure> {
@@ -97,8 +97,7 @@ function freePort(): number {
 
 /** A Redis that answers on a unix socket and on TCP. */
 async function startRedis(bench: Bench, opened: Opened, name: string, arguments_: string[]) {
-  const folder = join(bench.folder, name);
-  mkdirSync(folder, { mode: 0o700 });
+  const folder = mkdtempSync(join(bench.folder, `${name}-`));
   const socket = join(folder, "redis.sock");
   const port = freePort();
   const server = new ServerProcess(
@@ -179,7 +178,7 @@ async function redisBenchmark(
 }
 
 /** One grab a call, without group commit: over the transport that the service uses, over TCP, and with fsync. */
-export async function measureRedis(
+async function measureRedis(
   bench: Bench,
   options: { connections: number; seconds: number },
 ): Promise<RedisFigure[]> {
@@ -201,4 +200,37 @@ export async function measureRedis(
   } finally {
     await opened.close();
   }
+}
+
+export interface BaseLines {
+  readonly bare: BareFigure;
+  readonly redis: readonly RedisFigure[];
+}
+
+/** Both base lines. */
+export async function measureBaseLines(
+  bench: Bench,
+  options: { connections: number; seconds: number },
+): Promise<BaseLines> {
+  return { bare: await measureBare(bench, options), redis: await measureRedis(bench, options) };
+}
+
+/** The mean of what was measured before and after everything else: a machine is not equally fast all the time. */
+export function meanOf(before: BaseLines, after: BaseLines): BaseLines {
+  return {
+    bare: meanFigure(before.bare, after.bare),
+    redis: before.redis.map((figure, at) => meanFigure(figure, after.redis[at] ?? figure)),
+  };
+}
+
+/** Numbers become their mean; everything else stays as it was before. */
+function meanFigure<Kind extends object>(before: Kind, after: Kind): Kind {
+  const mean = { ...before };
+  for (const name of Object.keys(before) as (keyof Kind)[]) {
+    const [one, other] = [before[name], after[name]];
+    if (typeof one === "number" && typeof other === "number") {
+      mean[name] = ((one + other) / 2) as Kind[keyof Kind];
+    }
+  }
+  return mean;
 }

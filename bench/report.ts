@@ -188,7 +188,7 @@ to another machine. It comes from /proc: "API" is the service's process less the
 runtime's own threads counted to the API. The ledger's thread, Redis and MySQL are measured until the last
 row is written. "others" is how many cores somebody else kept busy meanwhile: where it is not near 0, the
 figures are too high. Every scenario has an empty database, an empty Redis and a new process, is warmed up, and is
-then measured. Every grab is another user's (in *lost* each comes twice), every token is new and was signed
+then measured. The base lines are measured before and after all else, and their mean is given. Every grab is another user's (in *lost* each comes twice), every token is new and was signed
 before the load began. *won*: stock never ends. *lost*: sold out. *mixed*: one sale after the other, each with
 stock for one in a hundred of its attempts. *seller list*: 10 sellers of 20 coupons. *own list*: 60,000 users
 with 5 coupons each. *login*: 16 connections. "numbers" compares, for all sales of a scenario, the 201s that

@@ -11,7 +11,7 @@ import type { System } from "./system.ts";
 /** More than the service answers a second on two cores that it shares with the generator. */
 const WARM_UP_PER_SECOND = 50_000;
 /** The measured load may be faster than the warm-up, in which the service was being compiled. */
-const RESERVE = 1.6;
+const RESERVE = 2.2;
 const RAMP_AND_REST_SECONDS = 2;
 
 export interface RunOptions {
