@@ -3,6 +3,7 @@
 import { createTokens, type Kind } from "../../src/auth/token.ts";
 import { systemClock } from "../../src/clock.ts";
 import { TEST_SECRET } from "./api.ts";
+import { until } from "./until.ts";
 
 const tokens = createTokens(TEST_SECRET, systemClock, () => false);
 
@@ -112,6 +113,13 @@ export async function grab(url: string, coupon: TestCoupon, token: string): Prom
   if (response.status === 204) return response.headers.get("Grab-Result") ?? "no reason";
   return String(response.status);
 }
+
+/** As `grab`, and asks again after a 503, as a client does: on a busy machine a crowd may be too much at once. */
+export const grabPatiently = (url: string, coupon: TestCoupon, token: string): Promise<string> =>
+  until("an answer other than 503", async () => {
+    const outcome = await grab(url, coupon, token);
+    return outcome === "503" ? undefined : outcome;
+  });
 
 /** A user's list: the lines of one page; [] for 204. Throws on any other status than 200. */
 export async function list<Line = { name: string; stock: number; left: number; amount: number }>(
