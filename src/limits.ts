@@ -83,6 +83,7 @@ export const limits = {
   redisConnectTimeoutMs: 2_000,
   redisReconnectDelayMsMax: 500,
   redisSettingsCheckMs: 60_000,
+  gateCheckMs: 1_000,
   mysqlConnectTimeoutMs: 2_000,
   mysqlQueryTimeoutMs: 5_000,
   mysqlPoolConnections: 8,

@@ -24,8 +24,8 @@ import type { Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { createHealth } from "./ops/health.ts";
 import { startOps } from "./ops/server.ts";
-import { connectRedis, type Redis } from "./redis/client.ts";
-import { redisProblems } from "./redis/settings.ts";
+import { watchRedis } from "./ops/watch.ts";
+import { connectRedis } from "./redis/client.ts";
 import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
 import { lookAtServers } from "./servers.ts";
@@ -184,7 +184,7 @@ function buildParts(config: Config, log: Log) {
       },
     );
     stopWarming = warmer.start();
-    watchSettings(redis, config, gates, log, stopping.signal);
+    watchRedis({ redis, gates, durability, log }, stopping.signal);
     await gates.opened;
     health.hasOpened();
   }
@@ -200,7 +200,6 @@ function buildParts(config: Config, log: Log) {
   const appDeps = {
     ...{
       config,
-      clock,
       log,
       tokens,
       revocations,
@@ -232,27 +231,6 @@ async function serversFit(config: Config, log: Log, stopping: AbortSignal): Prom
     if (round % 20 === 0) log.warn({ away }, "waiting for the servers");
     await sleep(limits.serversRetryMs, undefined, { signal: stopping }).catch(() => undefined);
   }
-}
-
-/** Settings can be changed on a running Redis; then its gates close until they are right again. */
-function watchSettings(
-  redis: Redis,
-  config: Config,
-  gates: Gates,
-  log: Log,
-  stopping: AbortSignal,
-): void {
-  const look = async () => {
-    const problems = await redisProblems(redis, config.durability).catch(() => []);
-    if (problems.length === 0) return;
-    log.error({ problems }, "redis has been set up wrongly; grabs are closed");
-    for (let shard = 0; shard < limits.shards; shard += 1) {
-      const gate = gates.at(shard);
-      if (gate) gates.close(shard, gate, problems.join("; "));
-    }
-  };
-  const timer = setInterval(() => void look(), limits.redisSettingsCheckMs);
-  stopping.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 function poolGauges(pool: unknown) {

@@ -5,9 +5,11 @@
 
 import { eq } from "drizzle-orm";
 import { reasonOf } from "../db/errors.ts";
+import { gateAccepts } from "../grab/probe.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
-import { saleKeys, shardOf } from "../redis/keys.ts";
+import { shardOf } from "../redis/keys.ts";
+import { isFence } from "../redis/script.ts";
 import { redisProblems } from "../redis/settings.ts";
 import { sales } from "../sales/table.ts";
 import { BackOff, type LedgerContext, pause } from "./context.ts";
@@ -92,31 +94,14 @@ export class Gatekeeper {
     return (await this.#accepted(shard, row.epoch, row.incarnation)) ? row : undefined;
   }
 
-  /** Calls the grab script without attempts: it looks at the gate and nothing else. */
   async #accepted(shard: number, epoch: number, incarnation: string): Promise<boolean> {
     const { redis } = this.context;
-    const keys = saleKeys(shard);
-    const { sha } = shardScripts(incarnation).grab;
+    const [role] = (await redis.role()) as unknown as [string];
+    if (role !== "master") return false;
     try {
-      const [role] = (await redis.role()) as unknown as [string];
-      if (role !== "master") return false;
-      const reply = await redis.evalsha(
-        ...([
-          sha,
-          5,
-          keys.gate,
-          keys.sale,
-          keys.winners,
-          keys.ledger,
-          keys.unrecorded,
-          epoch,
-          0,
-          shard,
-        ] as const),
-      );
-      return Array.isArray(reply);
+      return await gateAccepts(redis, shard, { epoch, scripts: shardScripts(incarnation) });
     } catch (error) {
-      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) return false;
+      if (isFence(error)) return false;
       throw error;
     }
   }
