@@ -37,7 +37,7 @@ export const limits = {
   // Rates (RATE_LIMITS=on).
   grabsPerSecond: 5,
   grabsBurst: 20,
-  grabBucketsMax: 100_000,
+  grabBucketsMax: 131_072,
   rateWindowSeconds: 60,
   rateRetryStepSeconds: 10,
   loginsPerNamePerWindow: 20,

@@ -30,7 +30,7 @@ export function createGrabs({ queue, soldOut, buckets, count }: GrabDeps): Grabs
   };
   return {
     grab(saleId, userId) {
-      const waitSeconds = buckets?.take(userId) ?? 0;
+      const waitSeconds = buckets?.take(Number(userId)) ?? 0;
       if (waitSeconds > 0) {
         return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: waitSeconds }));
       }
