@@ -4,7 +4,7 @@ import { readConfig } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLog } from "./log.ts";
 import { lookAtServers } from "./servers.ts";
-import { BadSettings, startService } from "./service.ts";
+import { BadSettings, type Service, startService } from "./service.ts";
 
 function refuse(problems: string[]): never {
   console.error(
@@ -14,6 +14,16 @@ function refuse(problems: string[]): never {
   process.exit(1);
 }
 
+function start(): Service {
+  try {
+    return startService(config, log);
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (code !== "EADDRINUSE" && code !== "EACCES") throw error;
+    return refuse([`PORT or OPS_PORT: ${(error as Error).message}`]);
+  }
+}
+
 const result = readConfig();
 if (!result.ok) {
   const { problems } = await lookAtServers(result.servers, createLog("silent"));
@@ -21,7 +31,7 @@ if (!result.ok) {
 }
 const { config } = result;
 const log = createLog(config.logLevel);
-const service = startService(config, log);
+const service = start();
 log.info({ url: service.url, opsUrl: service.opsUrl, durability: config.durability }, "listening");
 
 let stopping = false;

@@ -55,7 +55,7 @@ export interface Service {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Listens at once and opens the gates in the background. Throws when a port is taken. */
+/** Listens at once and opens the gates in the background. Throws when a port is taken by another program. */
 export function startService(config: Config, log: Log): Service {
   assertLimits();
   const parts = buildParts(config, log);
@@ -66,6 +66,8 @@ export function startService(config: Config, log: Log): Service {
     hostname: config.host,
     port: config.port,
     development: false,
+    // Several processes on one host may serve one port; without a word Bun would let them too.
+    reusePort: true,
     idleTimeout: limits.httpIdleTimeoutSeconds,
     maxRequestBodySize: limits.httpBodyBytesAnsweredMax,
     fetch(request, own) {

@@ -115,6 +115,20 @@ describe("the service refuses to start", () => {
   });
 });
 
+test("processes share the API's port, and each has an operations port of its own", async () => {
+  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const first = await startApi(settings);
+  const ports = { PORT: new URL(first.url).port, OPS_PORT: new URL(first.opsUrl).port };
+  const [said, ...more] = await complaints(ports);
+  expect(said).toContain(ports.OPS_PORT);
+  expect(more).toEqual([]);
+  const second = await startApi({ ...settings, PORT: ports.PORT });
+  expect(second.url).toBe(first.url);
+  expect(await first.end("SIGTERM")).toBe(0);
+  await until("the second to be open", async () => (await fetch(`${second.url}/readyz`)).ok);
+  expect(await second.end("SIGTERM")).toBe(0);
+});
+
 test("three processes that start at once on an empty database migrate it once, and all serve", async () => {
   const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
   const services = await Promise.all([1, 2, 3].map(() => startApi(settings)));

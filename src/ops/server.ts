@@ -23,6 +23,8 @@ export function startOps({ port, health, metrics, ledger }: OpsDeps) {
     hostname: "127.0.0.1",
     port,
     development: false,
+    // One process each: figures that came now from this one and now from that one would be nobody's.
+    reusePort: false,
     routes: {
       "/livez": () =>
         Response.json(
