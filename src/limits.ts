@@ -47,7 +47,7 @@ export const limits = {
 
   // The grab queue: attempts of one sale travel together (group commit).
   grabCallAttemptsMax: 128,
-  grabCallsInFlightMax: 2,
+  grabCallsInFlightMax: 1,
   grabWaitingAttemptsMax: 4_096,
   grabWaitMsMax: 200,
   soldOutWinnersMax: 50_000,
