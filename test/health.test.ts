@@ -97,6 +97,11 @@ describe("on the operations port", () => {
     expect((await call(`GET ${api.url}/readyz`)).text).toBe("ok");
     expect((await call(`GET ${api.url}/metrics`)).status).toBe(404);
     expect((await call(`GET ${api.opsUrl}/livez`)).status).toBe(200);
+    for (const path of ["/livez", "/readyz", "/metrics", "/nothing"]) {
+      const { headers } = await call(`GET ${api.opsUrl}${path}`);
+      expect([path, headers.get("x-content-type-options")]).toEqual([path, "nosniff"]);
+      expect(headers.get("cache-control")).toBe("no-store");
+    }
   });
 
   test("/metrics counts requests by route pattern and status, and grabs by outcome", async () => {

@@ -13,11 +13,11 @@ export interface OpsDeps {
 
 /** Serves `/livez`, `/readyz` and `/metrics`. Throws when the port is taken. */
 export function startOps({ port, health, metrics, ledger }: OpsDeps) {
-  const noStore = { "Cache-Control": "no-store" };
+  const safe = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
   const readyz = (): Response => {
     const details = health.details();
     const status = details.status === "ok" || details.status === "degraded" ? 200 : 503;
-    return Response.json(details, { status, headers: noStore });
+    return Response.json(details, { status, headers: safe });
   };
   return Bun.serve({
     hostname: "127.0.0.1",
@@ -29,18 +29,18 @@ export function startOps({ port, health, metrics, ledger }: OpsDeps) {
       "/livez": () =>
         Response.json(
           { status: "ok", uptimeSeconds: Math.round(process.uptime()) },
-          { headers: noStore },
+          { headers: safe },
         ),
       "/readyz": readyz,
       "/metrics": async () => {
         const own = await metrics.registry.metrics();
         const ofLedger = (await ledger()?.metrics()) ?? "";
         return new Response(`${own}\n${ofLedger}`, {
-          headers: { "Content-Type": metrics.registry.contentType },
+          headers: { ...safe, "Content-Type": metrics.registry.contentType },
         });
       },
     },
-    fetch: () => new Response("404 page not found", { status: 404 }),
-    error: () => new Response("500", { status: 500 }),
+    fetch: () => new Response("404 page not found", { status: 404, headers: safe }),
+    error: () => new Response("500", { status: 500, headers: safe }),
   });
 }
