@@ -161,6 +161,22 @@ describe("one writer", () => {
     await untilRecorded(context, saleId);
   });
 
+  test("that is to let go in the middle of a batch may be told to drain as well", async () => {
+    const { context, writers } = await startProcess();
+    const saleId = await sell(context);
+    const shard = shardOf(saleId);
+    const lock = await openConnection(servers.databaseUrl);
+    stopLater(() => lock.close());
+    await lock.db.execute(sql`BEGIN`);
+    await lock.db.execute(sql`SELECT id FROM sales WHERE id = ${saleId} FOR UPDATE`);
+    await writers[shard]?.claim();
+    await until("a batch in hand", () => (writers[shard]?.lagMs ?? 0) > 0);
+    const ended = Promise.all([writers[shard]?.release(), writers[shard]?.drain()]);
+    await lock.db.execute(sql`ROLLBACK`);
+    await ended;
+    expect((await shardRow(db, shard)).leaseOwner).toBeNull();
+  });
+
   test("goes on when its connection to MySQL is killed", async () => {
     const { context, writers } = await startProcess();
     const saleId = await sell(context);

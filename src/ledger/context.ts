@@ -27,9 +27,13 @@ export interface LedgerContext {
   witnessed(shard: number, epoch: number): Promise<WitnessedGrant[]>;
 }
 
-/** Waits, or returns early when `signal` is aborted. */
+/**
+ * Waits, or returns early when `signal` is aborted; never without a turn of the event loop, because a loop that
+ * waits for something else would otherwise keep it from happening.
+ */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
+  if (signal.aborted) await sleep(0);
+  else await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }
 
 /** Growing waits between tries, with jitter so that processes do not try in step. */

@@ -82,8 +82,9 @@ export class ShardWriter {
     const { ledger } = shardKeys(this.shard);
     const newest = await this.context.redis.xrevrange(ledger, "+", "-", "COUNT", 1).catch(() => []);
     const last = newest[0]?.[0] ?? "0-0";
-    while (this.owned && compareIds(this.#cursor, last) < 0) {
-      await pause(limits.batchDelayMs, this.#stop.signal);
+    const { signal } = this.#stop;
+    while (this.owned && !signal.aborted && compareIds(this.#cursor, last) < 0) {
+      await pause(limits.batchDelayMs, signal);
     }
     await this.release();
   }
