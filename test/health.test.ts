@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { RedisServer } from "../src/embedded/redis.ts";
 import { grants } from "../src/ledger/table.ts";
+import { limits } from "../src/limits.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import {
   call,
@@ -192,6 +193,29 @@ test("without MySQL the service is degraded and grabs go on; a gate that closes 
   expect(await grab(api.url, coupon, late)).toBe("won");
   expect(await grab(api.url, coupon, tokens[1] ?? "")).toBe("repeated");
   await untilRows(id, 102);
+});
+
+test("while MySQL hangs the backlog and its age are told all the same", async () => {
+  const coupon = await newCoupon(api.url, seller, 5);
+  await untilReadyIs("ok");
+  await mysql.process.kill("SIGSTOP");
+  try {
+    expect(await grab(api.url, coupon, (await mintCustomer()).token)).toBe("won");
+    const told = async () => {
+      const now = await metrics();
+      const [backlog = 0, lag = 0] = [
+        now.get("doorbuster_ledger_backlog_grants"),
+        now.get("doorbuster_ledger_lag_seconds"),
+      ];
+      return backlog === 1 && lag > 0;
+    };
+    // Before MySQL's silence has become an error.
+    await until("a backlog with an age", told, { withinMs: limits.mysqlQueryTimeoutMs - 1_000 });
+  } finally {
+    await mysql.process.kill("SIGCONT");
+  }
+  await untilReadyIs("ok");
+  await untilRows(await past.saleIdOf(coupon.name), 1);
 });
 
 test("without Redis grabs are refused, lists come from MySQL, and all goes on when it is back", async () => {

@@ -55,16 +55,25 @@ function startLedger(settings: LedgerSettings) {
   const keeper = new Gatekeeper(context, writers, stand);
   const leases = new Leases(context, writers);
   let mysql = "starting";
+  let ticking: Promise<void> | undefined;
+
+  /** Never rejects. */
+  async function tick(): Promise<void> {
+    try {
+      await leases.tick();
+      enrol();
+      mysql = "ok";
+    } catch (error) {
+      mysql = reasonOf(error);
+    }
+    ticking = undefined;
+  }
 
   const rounds = [
     every(limits.leaseRenewMs, stop.signal, async () => {
-      try {
-        await leases.tick();
-        enrol();
-        mysql = "ok";
-      } catch (error) {
-        mysql = reasonOf(error);
-      }
+      ticking ??= tick();
+      // A MySQL that hangs must not hold up what is told of the backlog.
+      await Promise.race([ticking, pause(limits.leaseRenewMs, stop.signal)]);
       const backlogs = await backlogsOf(context.redis, writers).catch(
         () => new Map<number, number>(),
       );
@@ -86,12 +95,13 @@ function startLedger(settings: LedgerSettings) {
   }
 
   async function drain(): Promise<void> {
+    leases.takeNoMore();
     await Promise.race([
       Promise.all(writers.map((writer) => writer.drain())),
       pause(limits.stopDrainMs, new AbortController().signal),
     ]);
     stop.abort();
-    await Promise.allSettled([...rounds, ...writers.map((writer) => writer.release())]);
+    await Promise.allSettled([...rounds, ticking, ...writers.map((writer) => writer.release())]);
     await leases.leave().catch(() => undefined);
     await context.pool.close().catch(() => undefined);
     context.redis.disconnect();
