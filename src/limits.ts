@@ -60,6 +60,8 @@ export const limits = {
   backlogGrantsMax: 2_000_000,
   batchGrantsMax: 1_000,
   batchDelayMs: 20,
+  // UTF-16 units, each at most three bytes of the 65,535 that MySQL's TEXT holds.
+  deadLetterUnitsMax: 21_000,
   streamReadEntriesMax: 256,
   streamBlockMs: 1_000,
   leaseSeconds: 5,

@@ -230,7 +230,7 @@ async function bury(tx: Transaction, batch: Batch, letter: DeadLetter): Promise<
       shard: batch.shard,
       ...letter,
       reason: letter.reason.slice(0, 255),
-      payload: letter.payload.slice(0, 60_000),
+      payload: letter.payload.slice(0, limits.deadLetterUnitsMax),
     })
     .onDuplicateKeyUpdate({ set: { shard: batch.shard } });
 }
