@@ -2,7 +2,7 @@
 // shard and a round of claims here.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { eq, isNotNull, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { openConnection, openPool } from "../src/db/client.ts";
 import { shardScripts } from "../src/grab/scripts.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
@@ -165,14 +165,12 @@ describe("one writer", () => {
     const { context, writers } = await startProcess();
     const saleId = await sell(context);
     const shard = shardOf(saleId);
-    const lock = await openConnection(servers.databaseUrl);
-    stopLater(() => lock.close());
-    await lock.db.execute(sql`BEGIN`);
-    await lock.db.execute(sql`SELECT id FROM sales WHERE id = ${saleId} FOR UPDATE`);
-    await writers[shard]?.claim();
-    await until("a batch in hand", () => (writers[shard]?.lagMs ?? 0) > 0);
-    const ended = Promise.all([writers[shard]?.release(), writers[shard]?.drain()]);
-    await lock.db.execute(sql`ROLLBACK`);
+    const { ended } = await db.transaction(async (tx) => {
+      await tx.execute(sql`SELECT id FROM sales WHERE id = ${saleId} FOR UPDATE`);
+      await writers[shard]?.claim();
+      await until("a batch in hand", () => (writers[shard]?.lagMs ?? 0) > 0);
+      return { ended: Promise.all([writers[shard]?.release(), writers[shard]?.drain()]) };
+    });
     await ended;
     expect((await shardRow(db, shard)).leaseOwner).toBeNull();
   });
@@ -251,12 +249,19 @@ describe("several processes", () => {
         heartbeatAt: sql`NOW(3) - INTERVAL ${sql.raw(String(limits.leaseSeconds + 1))} SECOND`,
       })
       .where(eq(processes.id, dead.id));
-    await db
-      .update(shards)
-      .set({ leaseUntil: sql`NOW(3) - INTERVAL 1 SECOND` })
-      .where(isNotNull(shards.leaseOwner));
+    await Promise.all(allShards.map(expire));
     await living.leases.tick();
     expect(living.owned()).toHaveLength(limits.shards);
+  });
+
+  test("one that drains takes no lease again that it has given back", async () => {
+    const one = await startProcess();
+    await one.leases.tick();
+    one.leases.takeNoMore();
+    await one.writers[3]?.drain();
+    await one.leases.tick();
+    expect(one.owned()).toHaveLength(allShards.length - 1);
+    expect(await shardRow(db, 3)).toMatchObject({ leaseOwner: null });
   });
 
   test("one that leaves makes room at once", async () => {

@@ -15,11 +15,17 @@ const AGO = (seconds: number) => sql`NOW(3) - INTERVAL ${sql.raw(String(seconds)
 export class Leases {
   /** Processes with a fresh heartbeat, this one included. */
   living = 1;
+  #takesMore = true;
 
   constructor(
     readonly context: LedgerContext,
     readonly writers: readonly ShardWriter[],
   ) {}
+
+  /** For a process that drains: it keeps what it has until that is written, and what it gives back is for others. */
+  takeNoMore(): void {
+    this.#takesMore = false;
+  }
 
   /** One round. Throws when MySQL does not answer. */
   async tick(): Promise<void> {
@@ -62,6 +68,7 @@ export class Leases {
     for (const row of rows) {
       const writer = this.writers[row.shard];
       const free = row.owner === null || row.expired === 1 || row.owner === processId;
+      if (!this.#takesMore) break;
       if (!writer || writer.owned || !free || row.incarnation === "" || held >= share) continue;
       if (await this.#claim(writer, row.connectionId)) held += 1;
     }
