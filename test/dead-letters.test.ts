@@ -133,16 +133,15 @@ describe("a whole entry", () => {
     expect(await rowsOf(connection.db, unknown)).toEqual([]);
   });
 
-  test.each([
-    "x",
-    "€",
-    "😀",
-  ])("whose payload is huge, of %s, is buried with its beginning", async (character) => {
-    const broken = entryOf("5-0", 1, 1, [character.repeat(200_000)]);
-    await write([broken]);
-    const [letter] = await lettersOf(connection.db, shard);
-    expect(letter?.payload.length).toBeGreaterThan(10_000);
-  });
+  test.each(["x", "€", "😀"])(
+    "whose payload is huge, of %s, is buried with its beginning",
+    async (character) => {
+      const broken = entryOf("5-0", 1, 1, [character.repeat(200_000)]);
+      await write([broken]);
+      const [letter] = await lettersOf(connection.db, shard);
+      expect(letter?.payload.length).toBeGreaterThan(10_000);
+    },
+  );
 });
 
 describe("many", () => {
