@@ -1,7 +1,7 @@
 // The servers stand still, go away, or are set up wrongly while the engine runs.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { isNotNull } from "drizzle-orm";
+import { isNotNull, sql } from "drizzle-orm";
 import { migrate } from "../src/db/migrate.ts";
 import type { RedisServer } from "../src/embedded/redis.ts";
 import { processes, shards } from "../src/ledger/table.ts";
@@ -94,6 +94,24 @@ describe("Redis", () => {
       expect(await engine.grabSurely(saleId, 2)).toEqual({ kind: "granted", number: 2 });
     },
   );
+
+  test("is full: grabs are refused, and what was granted before is recorded all the same", async () => {
+    const saleId = await engine.sale(10);
+    await engine.pool.db.transaction(async (tx) => {
+      await tx.execute(sql`SELECT id FROM sales WHERE id = ${saleId} FOR UPDATE`);
+      await engine.grabSurely(saleId, 1);
+      await engine.redis.config("SET", "maxmemory", "1mb");
+    });
+    try {
+      expect(await engine.grab(saleId, 2)).toMatchObject({ kind: "unavailable" });
+      await until("the grant to be recorded", async () => {
+        return (await engine.counters(saleId)).recorded === "1";
+      });
+    } finally {
+      await engine.redis.config("SET", "maxmemory", "0");
+    }
+    expect(await engine.grabSurely(saleId, 2)).toEqual({ kind: "granted", number: 2 });
+  });
 
   test("is a replica: no shard is opened on it until it is a primary again", async () => {
     const saleId = await engine.sale(10);

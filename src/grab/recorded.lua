@@ -1,8 +1,9 @@
-#!lua
+#!lua flags=allow-oom
 -- recorded.lua: tell a sale how many of its grants MySQL has.
 --
 -- One script, because the sale may leave the set of unrecorded ones only if no grant has come since: a
--- reader of a user's own list that does not find the sale there does not look at its winners.
+-- reader of a user's own list that does not find the sale there does not look at its winners. It runs on a
+-- Redis that is full as well: it makes nothing larger, and what is recorded is what can be trimmed.
 --
 -- KEYS   1 sale (hash)   2 unrecorded (set)
 -- ARGV   1 sale id   2 recorded, cumulative

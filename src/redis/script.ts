@@ -16,10 +16,11 @@ export interface Script {
  * lacked `with { type: "text" }`, which Bun does not report.
  */
 export function scriptOf(source: string, incarnation: string): Script {
-  if (!source.startsWith("#!lua\n") || !source.includes("redis.call")) {
+  const shebang = /^#!lua(?: flags=[\w,-]+)?\n/.exec(source)?.[0];
+  if (shebang === undefined || !source.includes("redis.call")) {
     throw new Error("a script must be imported as text and start with #!lua");
   }
-  const text = source.replace("#!lua\n", `#!lua\n-- incarnation ${incarnation}\n`);
+  const text = `${shebang}-- incarnation ${incarnation}\n${source.slice(shebang.length)}`;
   return { sha: createHash("sha1").update(text).digest("hex"), text };
 }
 
