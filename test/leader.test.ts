@@ -6,6 +6,7 @@ import { openPool } from "../src/db/client.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
 import type { WitnessedGrant } from "../src/ledger/protocol.ts";
 import { recover } from "../src/ledger/recover.ts";
+import { ShardWriter } from "../src/ledger/shard.ts";
 import { processes, shards, witnesses } from "../src/ledger/table.ts";
 import { WitnessStand } from "../src/ledger/witness.ts";
 import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
@@ -86,6 +87,18 @@ describe("one leader", () => {
     expect(await leader.outcome).toBe("recovered");
     expect(await gate(other)).toEqual({ epoch: "1", state: "open" });
   });
+});
+
+test("a writer that lets go leaves the lease to a recovery that its own process leads", async () => {
+  shard = 13;
+  await db.update(shards).set({ incarnation: "x" }).where(eq(shards.shard, shard));
+  const writer = new ShardWriter(await ledgerContext(servers, "both"), shard, { onFence() {} });
+  expect(await writer.claim()).toBe(true);
+  const leader = await stuckLeader("both");
+  await writer.release();
+  expect((await shardRow(db, shard)).leaseOwner).toBe("both");
+  leader.goOn();
+  expect(await leader.outcome).toBe("recovered");
 });
 
 describe("a leader that stands still", () => {

@@ -267,7 +267,12 @@ export class ShardWriter {
         .update(shards)
         .set({ leaseOwner: null, leaseUntil: null, connectionId: null })
         .where(
-          and(eq(shards.shard, this.shard), eq(shards.leaseOwner, this.context.settings.processId)),
+          and(
+            eq(shards.shard, this.shard),
+            eq(shards.leaseOwner, this.context.settings.processId),
+            // A recovery that this process leads has taken the lease over on a connection of its own.
+            eq(shards.connectionId, connection.threadId),
+          ),
         );
       await connection.close();
     } catch {
