@@ -5,8 +5,9 @@ import { openPool } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
-import { connectRedis, type Redis } from "../redis/client.ts";
-import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
+import { connectRedis } from "../redis/client.ts";
+import { allShards } from "../redis/keys.ts";
+import { backlogsOf } from "./backlog.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { Leases } from "./leases.ts";
@@ -74,13 +75,16 @@ function startLedger(settings: LedgerSettings) {
       ticking ??= tick();
       // A MySQL that hangs must not hold up what is told of the backlog.
       await Promise.race([ticking, pause(limits.leaseRenewMs, stop.signal)]);
-      const backlogs = await backlogsOf(context.redis, writers).catch(
+      const backlogs = await backlogsOf(context.redis, ownedShards()).catch(
         () => new Map<number, number>(),
       );
       post({ type: "status", status: statusOf(backlogs) });
     }),
     every(limits.recoveryWatchMs, stop.signal, () => stand.attend().catch(() => undefined)),
   ];
+
+  const ownedShards = (): number[] =>
+    writers.filter((writer) => writer.owned).map((writer) => writer.shard);
 
   function statusOf(backlogs: Map<number, number>): LedgerStatus {
     const shards = writers.map((writer) => ({
@@ -121,26 +125,6 @@ async function every(
     await work();
     await pause(milliseconds, signal);
   }
-}
-
-/** Grants that wait for MySQL, by shard, for the shards that this process writes. */
-async function backlogsOf(redis: Redis, writers: ShardWriter[]): Promise<Map<number, number>> {
-  const backlogs = new Map<number, number>();
-  for (const { shard, owned } of writers) {
-    if (!owned) continue;
-    const waiting = await redis.smembers(shardKeys(shard).unrecorded);
-    let grants = 0;
-    for (const saleId of waiting.slice(0, limits.counterSalesPerReadMax)) {
-      const [granted, recorded] = await redis.hmget(
-        saleKeys(Number(saleId)).sale,
-        "granted",
-        "recorded",
-      );
-      grants += Math.max(0, Number(granted) - Number(recorded));
-    }
-    backlogs.set(shard, grants);
-  }
-  return backlogs;
 }
 
 let ledger: ReturnType<typeof startLedger> | undefined;
