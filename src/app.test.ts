@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fakeApp } from "./classic/fakes.ts";
+import { fakeApp } from "../test/harness/classic-fakes.ts";
 import { limits } from "./limits.ts";
 import { Overloaded } from "./redis/cache.ts";
 

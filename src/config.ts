@@ -91,6 +91,8 @@ const proxies = z.string().transform((value, issue) => {
   return list;
 });
 
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
 const schema = z.object({
   HOST: z.string().default("0.0.0.0"),
   PORT: port.default(20_080),
@@ -102,7 +104,7 @@ const schema = z.object({
   LEDGER_KEEP: duration.default(0),
   DURABILITY: z.enum(["durable", "fast"], "must be durable or fast").default("durable"),
   CLASSIC_GRAB_STATUS: z.enum(["200", "201"], "must be 200 or 201").default("201"),
-  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
   TRUST_PROXY: proxies.default(() => new BlockList()),
   RATE_LIMITS: z.enum(["on", "off"], "must be on or off").default("on"),
 });

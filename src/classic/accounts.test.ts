@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fakeApp } from "./fakes.ts";
+import { fakeApp } from "../../test/harness/classic-fakes.ts";
 
 const alice = { username: "alice", password: "pw", kind: "customer" };
 

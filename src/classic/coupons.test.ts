@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { fakeApp } from "../../test/harness/classic-fakes.ts";
 import { limits } from "../limits.ts";
-import { fakeApp } from "./fakes.ts";
 
 const coupon = { name: "phone", amount: 10, description: "a phone", stock: 100 };
 const errMsg = (text: string): string => JSON.parse(text).errMsg;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { FAKE_SECRET, fakeApp } from "../../test/harness/classic-fakes.ts";
 import { createTokens } from "../auth/token.ts";
 import type { GrabOutcome } from "../grab/service.ts";
-import { FAKE_SECRET, fakeApp } from "./fakes.ts";
 
 const path = `/api/users/shop/coupons/${encodeURIComponent("a/b c")}`;
 const errMsg = (text: string): string => JSON.parse(text).errMsg;

@@ -1,7 +1,7 @@
 import { type Script, scriptOf } from "../redis/script.ts";
-import warmSource from "../sales/warm.lua" with { type: "text" };
 import grabSource from "./grab.lua" with { type: "text" };
 import recordedSource from "./recorded.lua" with { type: "text" };
+import warmSource from "./warm.lua" with { type: "text" };
 
 /** The scripts of one shard under one incarnation. */
 export interface ShardScripts {

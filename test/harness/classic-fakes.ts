@@ -2,14 +2,14 @@
 // without a server, with services that remember what they were asked and answer what a test tells them.
 
 import { BlockList } from "node:net";
-import { createApp } from "../app.ts";
-import { createTokens, type Kind } from "../auth/token.ts";
-import { systemClock } from "../clock.ts";
-import type { GrabOutcome } from "../grab/service.ts";
-import { createLog } from "../log.ts";
-import type { NewSale, Sales } from "../sales/service.ts";
-import { foldName } from "../users/name.ts";
-import type { UserFacts, Users } from "../users/service.ts";
+import { createApp } from "../../src/app.ts";
+import { createTokens, type Kind } from "../../src/auth/token.ts";
+import { systemClock } from "../../src/clock.ts";
+import type { GrabOutcome } from "../../src/grab/service.ts";
+import { createLog } from "../../src/log.ts";
+import type { NewSale, Sales } from "../../src/sales/service.ts";
+import { foldName } from "../../src/users/name.ts";
+import type { UserFacts, Users } from "../../src/users/service.ts";
 
 export const FAKE_SECRET = "0123456789abcdef0123456789abcdef";
 
