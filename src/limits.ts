@@ -126,6 +126,7 @@ export const limits = {
 
   // Health.
   lagDegradedMs: 5_000,
+  ledgerReportAgeMsMax: 5_000,
   serversRetryMs: 250,
 
   // Stopping.

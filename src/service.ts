@@ -13,6 +13,7 @@ import type { Config } from "./config.ts";
 import { openPool } from "./db/client.ts";
 import { reasonOf } from "./db/errors.ts";
 import { migrate } from "./db/migrate.ts";
+import { databaseWarnings } from "./db/settings.ts";
 import { GrabBuckets } from "./grab/buckets.ts";
 import { Gates } from "./grab/gates.ts";
 import { createGrabQueue } from "./grab/queue.ts";
@@ -172,6 +173,7 @@ function buildParts(config: Config, log: Log) {
     await serversFit(config, log, stopping.signal);
     if (stopping.signal.aborted) return;
     await revocations.start();
+    if (stopping.signal.aborted) return;
     const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel } = config;
     const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
     thread = startLedgerThread(
@@ -185,6 +187,8 @@ function buildParts(config: Config, log: Log) {
         },
       },
     );
+    const warnings = await databaseWarnings(db).catch(() => []);
+    for (const warning of warnings) log.warn({ warning }, "durability");
     stopWarming = warmer.start();
     watchRedis({ redis, gates, durability, log }, stopping.signal);
     await gates.opened;

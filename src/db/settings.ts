@@ -34,3 +34,24 @@ export async function databaseProblems(db: Database): Promise<string[]> {
   }
   return problems;
 }
+
+/**
+ * What is allowed and weakens a promise: the stream in Redis is trimmed once MySQL has committed, so a MySQL
+ * that can forget a commit can lose grants when the machine dies. One sentence each.
+ */
+export async function databaseWarnings(db: Database): Promise<string[]> {
+  const [rows] = await db.execute(
+    sql`SELECT @@innodb_flush_log_at_trx_commit AS flush, @@log_bin AS binlog, @@sync_binlog AS sync`,
+  );
+  const found = (rows as unknown as { flush: number; binlog: number; sync: number }[])[0];
+  const warnings: string[] = [];
+  const risk = "or set LEDGER_KEEP: a crash of its machine may lose recorded grants";
+  if (Number(found?.flush) !== 1) {
+    warnings.push(`set innodb_flush_log_at_trx_commit = 1 in the database server, ${risk}`);
+  }
+  // With a binlog InnoDB asks it, after a crash, which prepared transactions were committed.
+  if (Number(found?.binlog) === 1 && Number(found?.sync) !== 1) {
+    warnings.push(`set sync_binlog = 1 in the database server, ${risk}`);
+  }
+  return warnings;
+}

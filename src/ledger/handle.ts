@@ -15,7 +15,7 @@ export interface LedgerHooks {
 
 export interface LedgerHandle {
   readonly confirmed: ConfirmedGrants;
-  /** The latest report, or undefined before the first and after the thread's death. */
+  /** The latest report; undefined when there is none that is fresh, because the thread is dead or hangs. */
   status(): LedgerStatus | undefined;
   /** How often the thread has been restarted. */
   restarts(): number;
@@ -40,6 +40,7 @@ export function startLedgerThread(
   let worker: Worker;
   let living = false;
   let status: LedgerStatus | undefined;
+  let statusAt = 0;
   let restarts = 0;
   let restartDelayMs: number = limits.workerRestartDelayMsMin;
   let nextRequest = 1;
@@ -68,6 +69,7 @@ export function startLedgerThread(
         return;
       case "status":
         status = message.status;
+        statusAt = performance.now();
         restartDelayMs = limits.workerRestartDelayMsMin;
         return;
       case "metrics":
@@ -107,7 +109,7 @@ export function startLedgerThread(
   start();
   return {
     confirmed,
-    status: () => status,
+    status: () => (performance.now() - statusAt < limits.ledgerReportAgeMsMax ? status : undefined),
     restarts: () => restarts,
     open(shard, reason) {
       closed.set(shard, reason);

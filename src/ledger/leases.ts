@@ -65,28 +65,28 @@ export class Leases {
         void writer.release();
       }
     }
-    for (const row of rows) {
-      const writer = this.writers[row.shard];
-      const free = row.owner === null || row.expired === 1 || row.owner === processId;
-      if (!this.#takesMore) break;
-      if (!writer || writer.owned || !free || row.incarnation === "" || held >= share) continue;
-      if (await this.#claim(writer, row.connectionId)) held += 1;
-    }
+    const wanted = rows.filter(({ shard, owner, expired, incarnation }) => {
+      const free = owner === null || expired === 1 || owner === processId;
+      return free && incarnation !== "" && this.writers[shard]?.owned === false;
+    });
+    // At once: each may wait a second for a holder that is stopped, and the next heartbeat must not.
+    const claims = wanted.slice(0, this.#takesMore ? Math.max(0, share - held) : 0);
+    const taken = await Promise.all(
+      claims.map(({ shard, connectionId }) => this.#claim(shard, connectionId)),
+    );
+    held += taken.filter(Boolean).length;
     this.context.metrics.leases.set(held);
   }
 
-  async #claim(writer: ShardWriter, holder: number | null): Promise<boolean> {
+  async #claim(shard: number, holder: number | null): Promise<boolean> {
     try {
-      return await writer.claim();
+      return (await this.writers[shard]?.claim()) ?? false;
     } catch (error) {
       // An expired holder that still has the row locked is stopped in the middle of its transaction.
       if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT && holder !== null) {
         await this.context.pool.db.execute(sql`KILL ${sql.raw(String(holder))}`);
       }
-      this.context.log.warn(
-        { shard: writer.shard, reason: reasonOf(error) },
-        "the lease is not to be had",
-      );
+      this.context.log.warn({ shard, reason: reasonOf(error) }, "the lease is not to be had");
       return false;
     }
   }

@@ -3,14 +3,14 @@
 // so one process warms a sale once, and one that dies right after the claim leaves a case for recovery, never
 // a sale that is warmed a second time with full stock.
 
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import type { Gates } from "../grab/gates.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
-import { saleKeys, shardOf } from "../redis/keys.ts";
+import { allShards, saleKeys, shardOf } from "../redis/keys.ts";
 import { sales } from "./table.ts";
 
 export type SaleRow = typeof sales.$inferSelect;
@@ -85,10 +85,14 @@ export function createWarmer({
   }
 
   async function warmForgotten(): Promise<void> {
+    // Only what can be warmed now: the sales of a closed shard must not stand before those of the others.
+    const open = allShards.filter((shard) => gates.at(shard));
+    if (open.length === 0) return;
     const cold = await db
       .select({ id: sales.id })
       .from(sales)
-      .where(isNull(sales.warmedAt))
+      .where(and(isNull(sales.warmedAt), inArray(sql`${sales.id} % ${limits.shards}`, open)))
+      .orderBy(asc(sales.id))
       .limit(limits.warmSalesPerPass);
     for (const { id } of cold) await warm(id);
   }
