@@ -13,7 +13,7 @@ import { sales } from "../sales/table.ts";
 import { type SaleRow, saleFields } from "../sales/warm.ts";
 import type { WitnessedGrant } from "./protocol.ts";
 import { rebuildWinners } from "./rebuild.ts";
-import type { Recovery } from "./recover.ts";
+import type { Recovery } from "./recovery.ts";
 import { deadLetters, grants } from "./table.ts";
 
 export interface Merged {

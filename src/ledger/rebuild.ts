@@ -4,7 +4,7 @@ import { and, asc, eq, gt, isNotNull } from "drizzle-orm";
 import { limits } from "../limits.ts";
 import { rebuildKey } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
-import type { Recovery } from "./recover.ts";
+import type { Recovery } from "./recovery.ts";
 import { grants } from "./table.ts";
 
 /**

@@ -25,23 +25,12 @@ import type { LedgerContext } from "./context.ts";
 import { compareIds } from "./entry.ts";
 import gateSource from "./gate.lua" with { type: "text" };
 import { type Merged, mergeDamagedSales } from "./merge.ts";
+import type { Recovery } from "./recovery.ts";
 import { batchesOf, readStream } from "./stream.ts";
 import swapSource from "./swap.lua" with { type: "text" };
 import { recoveries, shards } from "./table.ts";
 import { dismissWitnesses, hearWitnesses, type WitnessStand } from "./witness.ts";
 import { leaseEnd, writeBatch } from "./writer.ts";
-
-/** What a recovery works with. */
-export interface Recovery {
-  readonly context: LedgerContext;
-  readonly connection: DatabaseConnection;
-  readonly shard: number;
-  readonly epoch: number;
-  /** Keeps the lease; throws when another leader has taken over. */
-  renew(): Promise<void>;
-  /** Runs one of recovery's own scripts. */
-  swap(keys: string[], args: (string | number)[]): Promise<void>;
-}
 
 /** Another leader has begun a later epoch. */
 class Superseded extends Error {}
