@@ -1,6 +1,6 @@
 // Column types that mean the same on MySQL 8.0-9 and MariaDB 10.11.
 
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { bigint, char, datetime } from "drizzle-orm/mysql-core";
 
 /** An id or a number of units; never negative, below 2^53. */
@@ -8,6 +8,10 @@ export const id = (name: string) => bigint(name, { mode: "number", unsigned: tru
 
 /** An instant in UTC with milliseconds. DATETIME, because TIMESTAMP ends in 2038 and follows the session's zone. */
 export const instant = (name: string) => datetime(name, { mode: "date", fsp: 3 });
+
+/** An instant by MySQL's own clock: that many seconds from now, or ago where negative. */
+export const secondsFromNow = (seconds: number): SQL =>
+  sql`NOW(3) + INTERVAL ${sql.raw(String(seconds))} SECOND`;
 
 /** When the row was made, by MySQL's own clock in UTC. */
 export const createdAt = () => instant("created_at").notNull().default(sql`(UTC_TIMESTAMP(3))`);

@@ -2,7 +2,9 @@
 // back what exceeds its share of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
 
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
+import { secondsFromNow } from "../db/columns.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
+import { killConnection } from "../db/locks.ts";
 import { limits } from "../limits.ts";
 import type { LedgerContext } from "./context.ts";
 import { livingProcesses, thisPlace } from "./liveness.ts";
@@ -10,7 +12,7 @@ import type { ShardWriter } from "./shard.ts";
 import { processes, shards } from "./table.ts";
 import { leaseEnd } from "./writer.ts";
 
-const AGO = (seconds: number) => sql`NOW(3) - INTERVAL ${sql.raw(String(seconds))} SECOND`;
+const DAY_SECONDS = 86_400;
 
 export class Leases {
   /** Processes with a fresh heartbeat, this one included. */
@@ -84,7 +86,7 @@ export class Leases {
     } catch (error) {
       // An expired holder that still has the row locked is stopped in the middle of its transaction.
       if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT && holder !== null) {
-        await this.context.pool.db.execute(sql`KILL ${sql.raw(String(holder))}`);
+        await killConnection(this.context.pool.db, holder);
       }
       this.context.log.warn({ shard, reason: reasonOf(error) }, "the lease is not to be had");
       return false;
@@ -107,6 +109,6 @@ export class Leases {
   async leave(): Promise<void> {
     const { db } = this.context.pool;
     await db.delete(processes).where(eq(processes.id, this.context.settings.processId));
-    await db.delete(processes).where(lt(processes.heartbeatAt, AGO(86_400)));
+    await db.delete(processes).where(lt(processes.heartbeatAt, secondsFromNow(-DAY_SECONDS)));
   }
 }

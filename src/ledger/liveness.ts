@@ -3,8 +3,9 @@
 
 import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { gt, sql } from "drizzle-orm";
+import { gt } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { secondsFromNow } from "../db/columns.ts";
 import { limits } from "../limits.ts";
 import { processes } from "./table.ts";
 
@@ -34,11 +35,6 @@ export async function livingProcesses(db: Database): Promise<string[]> {
   const beating = await db
     .select({ id: processes.id, host: processes.host, pid: processes.pid })
     .from(processes)
-    .where(
-      gt(
-        processes.heartbeatAt,
-        sql`NOW(3) - INTERVAL ${sql.raw(String(limits.leaseSeconds))} SECOND`,
-      ),
-    );
+    .where(gt(processes.heartbeatAt, secondsFromNow(-limits.leaseSeconds)));
   return beating.filter((one) => !isGone(one)).map(({ id }) => id);
 }

@@ -16,7 +16,7 @@ import { randomBytes } from "node:crypto";
 import { and, eq, sql } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf } from "../db/errors.ts";
-import { lockName } from "../db/locks.ts";
+import { killConnection, lockName, waitForRows } from "../db/locks.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { shardKeys } from "../redis/keys.ts";
@@ -90,7 +90,7 @@ async function endStoppedLeader({ db }: DatabaseConnection, shard: number): Prom
     sql`SELECT IS_USED_LOCK(${leaderLock(shard)}) AS holder, lease_until < NOW(3) AS expired FROM shards WHERE shard = ${shard} AND incarnation = ''`,
   );
   const row = (rows as unknown as { holder: number | null; expired: number | null }[])[0];
-  if (row?.holder && row.expired === 1) await db.execute(sql`KILL ${sql.raw(String(row.holder))}`);
+  if (row?.holder && row.expired === 1) await killConnection(db, row.holder);
 }
 
 /** Steps 1 and 2: a new epoch in MySQL, then at the gate. */
@@ -109,15 +109,13 @@ async function beginEpoch(context: LedgerContext, connection: DatabaseConnection
         ...{ leaseOwner: context.settings.processId, leaseUntil: leaseEnd() },
       })
       .where(eq(shards.shard, shard));
-  await db.execute(
-    sql`SET SESSION innodb_lock_wait_timeout = ${sql.raw(String(limits.lockHolderPatienceSeconds))}`,
-  );
+  await waitForRows(db, limits.lockHolderPatienceSeconds);
   try {
     await takeOver();
   } catch (error) {
     if (errnoOf(error) !== ER_LOCK_WAIT_TIMEOUT || !row.connectionId) throw error;
     // The writer holds the row and does not move: its process is stopped, or it waits for something else.
-    await db.execute(sql`KILL ${sql.raw(String(row.connectionId))}`);
+    await killConnection(db, row.connectionId);
     await takeOver();
   }
   return { epochFrom: row.epoch, epoch };

@@ -5,9 +5,10 @@
 // id in the shard's row, so that whoever takes over can end a transaction whose process has stopped.
 
 import { once } from "node:events";
-import { and, eq, isNull, lt, ne, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, lt, ne, or, sql } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
+import { waitForRows } from "../db/locks.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { connectRedis, type Redis } from "../redis/client.ts";
@@ -30,7 +31,8 @@ export class ShardWriter {
   #claiming: Promise<boolean> | undefined;
   #stop = new AbortController();
   #cursor = "0-0";
-  #incarnation = "";
+  /** Made once per loading: each text is hashed. */
+  #scripts = shardScripts("");
   /** Cumulative recorded counts that Redis has not confirmed yet. */
   readonly #untold = new Map<number, number>();
   #oldestReadAt: number | undefined;
@@ -105,9 +107,7 @@ export class ShardWriter {
   async #takeLease({ db, threadId }: DatabaseConnection): Promise<boolean> {
     const me = this.context.settings.processId;
     // Whoever holds the row longer than this is stopped; other leases must be renewed meanwhile.
-    await db.execute(
-      sql`SET SESSION innodb_lock_wait_timeout = ${sql.raw(String(limits.lockHolderPatienceSeconds))}`,
-    );
+    await waitForRows(db, limits.lockHolderPatienceSeconds);
     const [result] = await db
       .update(shards)
       .set({ leaseOwner: me, leaseUntil: leaseEnd(), connectionId: threadId })
@@ -167,18 +167,17 @@ export class ShardWriter {
   async #loadState({ db }: DatabaseConnection): Promise<void> {
     const [row] = await db.select().from(shards).where(eq(shards.shard, this.shard));
     this.#cursor = row?.lastId ?? "0-0";
-    this.#incarnation = row?.incarnation ?? "";
+    this.#scripts = shardScripts(row?.incarnation ?? "");
     // A predecessor may have died between COMMIT and telling Redis.
     const waiting = (await this.context.redis.smembers(shardKeys(this.shard).unrecorded)).map(
       Number,
     );
-    for (const saleId of waiting) {
-      const [sale] = await db
-        .select({ granted: sales.granted })
-        .from(sales)
-        .where(eq(sales.id, saleId));
-      if (sale) this.#untold.set(saleId, sale.granted);
-    }
+    if (waiting.length === 0) return;
+    const rows = await db
+      .select({ id: sales.id, granted: sales.granted })
+      .from(sales)
+      .where(inArray(sales.id, waiting));
+    for (const { id, granted } of rows) this.#untold.set(id, granted);
   }
 
   /** One read and the transactions that it fills. False when the lease is gone. */
@@ -225,7 +224,7 @@ export class ShardWriter {
 
   /** Tells Redis what MySQL has, and trims the stream behind the cursor, less what is to be kept. */
   async #tellRedis(): Promise<void> {
-    const { recorded } = shardScripts(this.#incarnation);
+    const { recorded } = this.#scripts;
     const { ledger } = shardKeys(this.shard);
     const pipeline = this.context.redis.pipeline();
     const told = [...this.#untold];

@@ -8,6 +8,7 @@
 
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { secondsFromNow } from "../db/columns.ts";
 import { isDataError, isDuplicate, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { sales } from "../sales/table.ts";
@@ -54,7 +55,7 @@ export async function writeBatch(
 }
 
 /** When a lease that is taken or renewed now ends, by MySQL's clock. */
-export const leaseEnd = () => sql`NOW(3) + INTERVAL ${sql.raw(String(limits.leaseSeconds))} SECOND`;
+export const leaseEnd = () => secondsFromNow(limits.leaseSeconds);
 
 function recordedOf(entries: readonly LedgerEntry[]): Map<number, number> {
   const recorded = new Map<number, number>();
