@@ -1,0 +1,143 @@
+// A TCP proxy that breaks links on demand, in front of Redis, MySQL or the API. It listens on 127.0.0.1 and passes
+// everything on to a unix socket or a port, until it is told otherwise.
+
+import net from "node:net";
+
+/** Where the real server listens. */
+export type Upstream = { path: string } | { host: string; port: number };
+
+export interface Proxy {
+  readonly port: number;
+  /** Passes on again, without delay, and accepts new connections. */
+  heal(): void;
+  /** Resets every connection, and each new one at once, until healed. */
+  cut(): void;
+  /** Resets the connections there are; new ones are fine. */
+  reset(): void;
+  /** Half-open: connections stay and new ones are accepted, and nothing comes through in either direction. */
+  freeze(): void;
+  /** Delays what comes through by so many milliseconds in each direction, in order. */
+  slow(milliseconds: number): void;
+  /** Passes so many more bytes of answers on each connection, then resets it; healed or not. */
+  limitAnswers(bytes: number): void;
+  /** Passes on in pieces of at most so many bytes. */
+  slice(bytes: number): void;
+  /** Resets everything and stops listening. */
+  close(): Promise<void>;
+}
+
+interface Link {
+  readonly client: net.Socket;
+  readonly server: net.Socket;
+  answersLeft: number;
+}
+
+class Breaker {
+  mode: "pass" | "cut" | "freeze" = "pass";
+  delayMs = 0;
+  pieceBytes = Number.POSITIVE_INFINITY;
+  readonly links = new Set<Link>();
+  readonly #waiting: (() => void)[] = [];
+  answersMax = Number.POSITIVE_INFINITY;
+
+  /** Runs in order once nothing is frozen any more. */
+  whenPassing(work: () => void): void {
+    if (this.mode === "freeze") this.#waiting.push(work);
+    else work();
+  }
+
+  thaw(): void {
+    for (let work = this.#waiting.shift(); work; work = this.#waiting.shift()) work();
+  }
+
+  drop(link: Link): void {
+    if (!this.links.delete(link)) return;
+    link.client.resetAndDestroy();
+    link.server.resetAndDestroy();
+  }
+
+  dropAll(): void {
+    for (const link of [...this.links]) this.drop(link);
+  }
+}
+
+function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): void {
+  const answers = from === link.server;
+  const pass = (data: Buffer) => {
+    if (!breaker.links.has(link) || to.destroyed) return;
+    for (let at = 0; at < data.length; at += breaker.pieceBytes) {
+      const piece = data.subarray(at, at + breaker.pieceBytes);
+      if (answers && piece.length > link.answersLeft) {
+        to.write(piece.subarray(0, link.answersLeft), () => breaker.drop(link));
+        return;
+      }
+      if (answers) link.answersLeft -= piece.length;
+      if (!to.write(piece)) {
+        from.pause();
+        to.once("drain", () => from.resume());
+      }
+    }
+  };
+  from.on("data", (data: Buffer) => {
+    const delayMs = breaker.delayMs;
+    if (delayMs > 0) setTimeout(() => breaker.whenPassing(() => pass(data)), delayMs);
+    else breaker.whenPassing(() => pass(data));
+  });
+  from.on("error", () => breaker.drop(link));
+  from.on("close", () => breaker.whenPassing(() => breaker.drop(link)));
+}
+
+/** Starts a proxy on a free port. */
+export async function startProxy(upstream: Upstream): Promise<Proxy> {
+  const breaker = new Breaker();
+  const listener = net.createServer({ noDelay: true }, (client) => {
+    client.on("error", () => undefined);
+    if (breaker.mode === "cut") {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = net.connect({ ...upstream, noDelay: true });
+    const link: Link = { client, server, answersLeft: breaker.answersMax };
+    breaker.links.add(link);
+    carry(breaker, link, client, server);
+    carry(breaker, link, server, client);
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = listener.address() as net.AddressInfo;
+  return {
+    port,
+    heal() {
+      breaker.mode = "pass";
+      breaker.delayMs = 0;
+      breaker.pieceBytes = Number.POSITIVE_INFINITY;
+      breaker.answersMax = Number.POSITIVE_INFINITY;
+      for (const link of breaker.links) link.answersLeft = Number.POSITIVE_INFINITY;
+      breaker.thaw();
+    },
+    cut() {
+      breaker.mode = "cut";
+      breaker.dropAll();
+      breaker.thaw();
+    },
+    reset: () => breaker.dropAll(),
+    freeze() {
+      breaker.mode = "freeze";
+    },
+    slow(milliseconds) {
+      breaker.delayMs = milliseconds;
+    },
+    limitAnswers(bytes) {
+      breaker.answersMax = bytes;
+      for (const link of breaker.links) link.answersLeft = bytes;
+    },
+    slice(bytes) {
+      breaker.pieceBytes = bytes;
+    },
+    close() {
+      breaker.mode = "cut";
+      breaker.dropAll();
+      breaker.thaw();
+      return new Promise((resolve) => listener.close(() => resolve()));
+    },
+  };
+}
