@@ -3,11 +3,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { createLog } from "../src/log.ts";
 import { connectRedis, type Redis } from "../src/redis/client.ts";
-import { type Proxy, startProxy } from "./harness/proxy.ts";
+import { type FaultProxy, startProxy } from "./harness/proxy.ts";
 import { startRedis, stopEverything, stopLater } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
-let proxy: Proxy;
+let proxy: FaultProxy;
 let redis: Redis;
 
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import net from "node:net";
 /** Where the real server listens. */
 export type Upstream = { path: string } | { host: string; port: number };
 
-export interface Proxy {
+export interface FaultProxy {
   readonly port: number;
   /** Passes on again, without delay, and accepts new connections. */
   heal(): void;
@@ -88,7 +88,7 @@ function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): 
 }
 
 /** Starts a proxy on a free port. */
-export async function startProxy(upstream: Upstream): Promise<Proxy> {
+export async function startProxy(upstream: Upstream): Promise<FaultProxy> {
   const breaker = new Breaker();
   const listener = net.createServer({ noDelay: true }, (client) => {
     client.on("error", () => undefined);
