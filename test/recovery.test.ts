@@ -7,7 +7,14 @@ import { eq } from "drizzle-orm";
 import type { RedisServer } from "../src/embedded/redis.ts";
 import { grants, recoveries, shards } from "../src/ledger/table.ts";
 import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
-import { crowd, type Engine, latestRecovery, startEngine, untilRows } from "./harness/engine.ts";
+import {
+  crowd,
+  type Engine,
+  latestRecovery,
+  startEngine,
+  stopWriting,
+  untilRows,
+} from "./harness/engine.ts";
 import { counterOf, rowsOf, shardRow } from "./harness/ledger.ts";
 import { freshDatabase, freshFolder, startRedis, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
@@ -26,16 +33,6 @@ afterAll(stopEverything);
 
 const epochs = async () =>
   (await engine.pool.db.select({ epoch: shards.epoch }).from(shards)).map(({ epoch }) => epoch);
-
-/** Nobody writes this sale's shard any more until a recovery takes it over: MySQL falls behind. */
-async function stopWriting(saleId: number): Promise<void> {
-  const shard = shardOf(saleId);
-  await engine.pool.db
-    .update(shards)
-    .set({ leaseOwner: "somebody else", leaseUntil: new Date(Date.now() + 3_600_000) })
-    .where(eq(shards.shard, shard));
-  await until("the writer to let go", () => !engine.thread.status()?.shards[shard]?.owned);
-}
 
 describe("nothing was lost", () => {
   test("a process that starts adopts what it finds, without a recovery", async () => {
@@ -104,7 +101,7 @@ describe("Redis is killed", () => {
 
   test("while MySQL is behind: the stream still has what MySQL lacks", async () => {
     const saleId = await engine.sale(100);
-    await stopWriting(saleId);
+    await stopWriting([engine], saleId);
     const confirmed = await crowd(engine, saleId, [1, 30]);
     expect(await rowsOf(engine.pool.db, saleId)).toEqual([]);
     await server.process.kill("SIGKILL");
@@ -130,7 +127,7 @@ describe("Redis is emptied", () => {
 
   test("what MySQL lacks is known by the process that confirmed it", async () => {
     const saleId = await engine.sale(50);
-    await stopWriting(saleId);
+    await stopWriting([engine], saleId);
     const confirmed = await crowd(engine, saleId, [1, 30]);
     expect(await rowsOf(engine.pool.db, saleId)).toEqual([]);
     await engine.redis.flushall();
@@ -143,7 +140,7 @@ describe("Redis is emptied", () => {
 
   test("a user's slots and keys come back as they were", async () => {
     const saleId = await engine.sale(50, { userLimit: 3 });
-    await stopWriting(saleId);
+    await stopWriting([engine], saleId);
     for (const key of ["a", "b"]) await engine.grabSurely(saleId, 7, key);
     await engine.redis.flushall();
     expect(await engine.grabSurely(saleId, 7, "b")).toEqual({ kind: "repeated", number: 2 });

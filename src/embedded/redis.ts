@@ -4,7 +4,7 @@ import type { Durability } from "../config.ts";
 import { CannotStart } from "./errors.ts";
 import { type Layout, makeSocketFolder, socketFolder } from "./layout.ts";
 import { redisAnswers } from "./probe.ts";
-import { type ServerOptions, ServerProcess } from "./process.ts";
+import { type ServerOptions, ServerProcess, type ServerProgram } from "./process.ts";
 import { findRedis } from "./programs.ts";
 
 /** A private Redis on a unix socket. `url` is for `connectRedis`. */
@@ -22,12 +22,8 @@ const redisArguments = (socket: string, folder: string, durability: Durability):
   ...["--no-appendfsync-on-rewrite", "no", "--save", "", "--maxmemory-policy", "noeviction"],
 ];
 
-/** A Redis with its data in the layout's folder, not started yet. Throws `CannotStart` when there is no program for it. */
-export function redisServer(
-  layout: Layout,
-  durability: Durability,
-  options: ServerOptions,
-): RedisServer {
+/** How a Redis with its data in the layout's folder is run. Throws `CannotStart` when there is no program for it. */
+export function redisProgram(layout: Layout, durability: Durability): ServerProgram {
   const program = findRedis();
   if (!program) throw new CannotStart("redis-server is not on this machine.");
   const sockets = socketFolder(layout);
@@ -35,16 +31,25 @@ export function redisServer(
   mkdirSync(layout.redis, { recursive: true, mode: 0o700 });
   const socket = join(sockets, "redis.sock");
   return {
-    url: `unix://${encodeURI(socket)}`,
-    process: new ServerProcess(
-      {
-        name: "redis-server",
-        command: [program, ...redisArguments(socket, layout.redis, durability)],
-        socket,
-        logFile: layout.redisLog,
-        isReady: () => redisAnswers(socket),
-      },
-      options,
-    ),
+    name: "redis-server",
+    command: [program, ...redisArguments(socket, layout.redis, durability)],
+    socket,
+    logFile: layout.redisLog,
+    isReady: () => redisAnswers(socket),
   };
 }
+
+/** A Redis with its data in the layout's folder, not started yet. Throws `CannotStart` when there is no program for it. */
+export function redisServer(
+  layout: Layout,
+  durability: Durability,
+  options: ServerOptions,
+): RedisServer {
+  return redisOf(redisProgram(layout, durability), options);
+}
+
+/** The Redis that this program is, not started yet. */
+export const redisOf = (program: ServerProgram, options: ServerOptions): RedisServer => ({
+  url: `unix://${encodeURI(program.socket)}`,
+  process: new ServerProcess(program, options),
+});

@@ -2,12 +2,13 @@
 // together. Two of them share nothing but Redis and MySQL, like two processes.
 
 import { desc, eq } from "drizzle-orm";
+import type { Durability } from "../../src/config.ts";
 import { type DatabasePool, openPool } from "../../src/db/client.ts";
 import { Gates, type OpenGate } from "../../src/grab/gates.ts";
 import type { GrabOutcome } from "../../src/grab/outcome.ts";
 import { createGrabQueue } from "../../src/grab/queue.ts";
 import { type LedgerHandle, startLedgerThread } from "../../src/ledger/handle.ts";
-import { recoveries } from "../../src/ledger/table.ts";
+import { recoveries, shards } from "../../src/ledger/table.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis, type Redis } from "../../src/redis/client.ts";
 import { saleKeys, shardOf } from "../../src/redis/keys.ts";
@@ -34,11 +35,11 @@ export interface Engine {
 
 let processes = 0;
 
-/** Starts one and waits until all its gates are open. */
-export async function startEngine(servers: {
-  redisUrl: string;
-  databaseUrl: string;
-}): Promise<Engine> {
+/** Starts one and, unless `ready` is false, waits until all its gates are open. */
+export async function startEngine(
+  servers: { redisUrl: string; databaseUrl: string },
+  { durability = "durable", ready = true }: { durability?: Durability; ready?: boolean } = {},
+): Promise<Engine> {
   const log = createLog("silent");
   const redis = connectRedis(servers.redisUrl, "grabs", log);
   const pool = openPool(servers.databaseUrl, 8);
@@ -51,7 +52,7 @@ export async function startEngine(servers: {
   await until("Redis", () => redis.status === "ready");
   const processId = `engine ${++processes}`;
   thread = startLedgerThread(
-    { ...servers, durability: "durable", ledgerKeepMs: 0, logLevel: "silent", processId },
+    { ...servers, durability, ledgerKeepMs: 0, logLevel: "silent", processId },
     log,
     { opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation), closed },
   );
@@ -65,7 +66,7 @@ export async function startEngine(servers: {
       await pool.close();
     })());
   stopLater(stop);
-  await gates.opened;
+  if (ready) await gates.opened;
 
   const grab: Engine["grab"] = (saleId, user, keyHash = "") =>
     queue.grab(saleId, String(user), keyHash);
@@ -96,6 +97,18 @@ function eventsOf(thread: LedgerHandle) {
     soldOut() {},
     missing: (saleId: number, gate: OpenGate) => thread.missing(saleId, gate.epoch),
   };
+}
+
+/** Nobody writes this sale's shard any more until a recovery takes it over: MySQL falls behind. */
+export async function stopWriting(engines: readonly Engine[], saleId: number): Promise<void> {
+  const shard = shardOf(saleId);
+  await engines[0]?.pool.db
+    .update(shards)
+    .set({ leaseOwner: "somebody else", leaseUntil: new Date(Date.now() + 3_600_000) })
+    .where(eq(shards.shard, shard));
+  await until("the writer to let go", () =>
+    engines.every(({ thread }) => thread.status()?.shards[shard]?.owned === false),
+  );
 }
 
 /** The latest recovery of the sale's shard. */

@@ -12,6 +12,8 @@ export interface FaultProxy {
   heal(): void;
   /** Resets every connection, and each new one at once, until healed. */
   cut(): void;
+  /** Resets the connections there are, and passes new ones on to this server: a failover. */
+  switchTo(upstream: Upstream): void;
   /** Resets the connections there are; new ones are fine. */
   reset(): void;
   /** Half-open: connections stay and new ones are accepted, and nothing comes through in either direction. */
@@ -90,13 +92,14 @@ function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): 
 /** Starts a proxy on a free port. */
 export async function startProxy(upstream: Upstream): Promise<FaultProxy> {
   const breaker = new Breaker();
+  let at = upstream;
   const listener = net.createServer({ noDelay: true }, (client) => {
     client.on("error", () => undefined);
     if (breaker.mode === "cut") {
       client.resetAndDestroy();
       return;
     }
-    const server = net.connect({ ...upstream, noDelay: true });
+    const server = net.connect({ ...at, noDelay: true });
     const link: Link = { client, server, answersLeft: breaker.answersMax };
     breaker.links.add(link);
     carry(breaker, link, client, server);
@@ -118,6 +121,10 @@ export async function startProxy(upstream: Upstream): Promise<FaultProxy> {
       breaker.mode = "cut";
       breaker.dropAll();
       breaker.thaw();
+    },
+    switchTo(next) {
+      at = next;
+      breaker.dropAll();
     },
     reset: () => breaker.dropAll(),
     freeze() {

@@ -15,7 +15,7 @@ import {
   type MysqlServer,
   mysqlServer,
 } from "../../src/embedded/mysql.ts";
-import { type RedisServer, redisServer } from "../../src/embedded/redis.ts";
+import { type RedisServer, redisOf, redisProgram } from "../../src/embedded/redis.ts";
 
 const stoppers: (() => Promise<void>)[] = [];
 
@@ -68,10 +68,17 @@ const inTest = {
  */
 export async function startRedis({
   durability = "durable",
+  folder = freshFolder("redis"),
+  through = [],
 }: {
   durability?: Durability;
+  /** Its data is in the folder `redis` within. */
+  folder?: string;
+  /** A command that runs it, such as `env NAME=value`. */
+  through?: readonly string[];
 } = {}): Promise<RedisServer> {
-  const server = redisServer(layoutOf(freshFolder("redis")), durability, inTest);
+  const program = redisProgram(layoutOf(folder), durability);
+  const server = redisOf({ ...program, command: [...through, ...program.command] }, inTest);
   stopLater(() => server.process.stop());
   await server.process.start();
   return server;
