@@ -28,11 +28,15 @@ export interface TestApi extends Watched {
   readonly opsUrl: string;
 }
 
-/** Starts a command in the repository with a clean environment; it is killed after the test file at the latest. */
-export function watch(command: string[], environment: Record<string, string> = {}): Watched {
+/** Starts a command in `folder` with a clean environment; it is killed after the test file at the latest. */
+export function watch(
+  command: string[],
+  environment: Record<string, string> = {},
+  folder: string = ROOT,
+): Watched {
   const { PATH = "", HOME = "", TMPDIR } = process.env;
   const child = Bun.spawn(command, {
-    cwd: ROOT,
+    cwd: folder,
     env: { PATH, HOME, ...(TMPDIR ? { TMPDIR } : {}), ...environment },
     stdin: "ignore",
     stdout: "pipe",
@@ -61,21 +65,28 @@ export function watch(command: string[], environment: Record<string, string> = {
   };
 }
 
+export interface StartOptions {
+  /** False: does not wait until `/readyz` answers 200. */
+  ready?: boolean;
+  /** A command that runs the one behind it, such as a shell that lowers a limit first. */
+  under?: string[];
+  /** Where `src/` is; another version of it may be there. */
+  folder?: string;
+}
+
 /**
- * Starts `src/main.ts` on free ports and waits until it listens and, unless `ready` is false, until
+ * Starts `src/main.ts` on free ports and waits until it listens and, unless told otherwise, until
  * `/readyz` answers 200. `settings` are environment variables and win over the defaults here.
  */
 export async function startApi(
   settings: Record<string, string> & { REDIS_URL: string; DATABASE_URL: string },
-  { ready = true }: { ready?: boolean } = {},
+  { ready = true, under = [], folder }: StartOptions = {},
 ): Promise<TestApi> {
-  const watched = watch([process.execPath, "--no-orphans", "--no-env-file", "src/main.ts"], {
-    HOST: "127.0.0.1",
-    PORT: "0",
-    OPS_PORT: "0",
-    JWT_SECRET: TEST_SECRET,
-    ...settings,
-  });
+  const watched = watch(
+    [...under, process.execPath, "--no-orphans", "--no-env-file", "src/main.ts"],
+    { HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0", JWT_SECRET: TEST_SECRET, ...settings },
+    folder,
+  );
   const { url, opsUrl } = await until("the service to listen", () => {
     if (watched.exitCode() !== undefined) throw new Error(`it ended:\n${watched.output()}`);
     return listeningLine(watched.output());

@@ -102,11 +102,17 @@ export async function newCoupon(
   return { name, path: `${list}/${encodeURIComponent(name)}` };
 }
 
-/** "won", the reason of a 204, or the status of anything else. */
-export async function grab(url: string, coupon: TestCoupon, token: string): Promise<string> {
+/** "won", the reason of a 204, or the status of anything else. Rejects when there is no answer, or with `signal`. */
+export async function grab(
+  url: string,
+  coupon: TestCoupon,
+  token: string,
+  signal?: AbortSignal,
+): Promise<string> {
   const response = await fetch(`${url}${coupon.path}`, {
     method: "PATCH",
     headers: { Authorization: token },
+    ...(signal ? { signal } : {}),
   });
   await response.arrayBuffer();
   if (response.status === 201) return "won";
