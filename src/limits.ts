@@ -80,6 +80,11 @@ export const limits = {
   workerRestartDelayMsMin: 100,
   workerRestartDelayMsMax: 5_000,
 
+  // The audit, and the commands of operators.
+  auditSalesPerCut: 200,
+  auditSecondLookMs: 1_500,
+  cliPoolConnections: 2,
+
   // Redis and MySQL clients.
   redisCommandTimeoutMs: 1_000,
   redisConnectTimeoutMs: 2_000,
@@ -128,6 +133,15 @@ export const limits = {
   lagDegradedMs: 5_000,
   ledgerReportAgeMsMax: 5_000,
   serversRetryMs: 250,
+
+  // What `doorbuster doctor` asks for, and from where on it warns.
+  doctorPings: 20,
+  doctorPingSlowMs: 5,
+  doctorClockReadings: 3,
+  doctorClockDifferenceMs: 500,
+  doctorBacklogGrants: 10_000,
+  doctorColdSaleSeconds: 10,
+  doctorSalesNamedMax: 5,
 
   // Stopping.
   stopReadyGraceMs: 1_000,

@@ -97,7 +97,7 @@ describe("where things are read and spelled", () => {
   });
 
   test("nobody but the programs themselves ends the process", () => {
-    const programs = ["src/main.ts", "src/embedded/start.ts"];
+    const programs = ["src/main.ts", "src/embedded/start.ts", "src/cli/main.ts"];
     expect(lines(except(...programs), /process\.exit\(/)).toEqual([]);
   });
 

@@ -1,0 +1,69 @@
+// What a sale's counters say, without a look at a single grant. Redis is ahead of MySQL at all times, so the
+// cut must be taken between two readings of MySQL: what MySQL had before, Redis has; what Redis knows as
+// recorded, MySQL has after.
+
+import type { SaleRow } from "../sales/warm.ts";
+import type { SaleCut } from "./cut.ts";
+import type { Finding, FindingKind } from "./finding.ts";
+
+/** A fault without its place. */
+export type Fault = Pick<Finding, "kind" | "text">;
+
+const numberOf = (at: Date | null): number | null => at?.getTime() ?? null;
+
+function differences(before: SaleRow, cut: SaleCut): string[] {
+  const pairs: [name: string, inMysql: unknown, inRedis: unknown][] = [
+    ["state", before.state, cut.state],
+    ["total", before.total, cut.total],
+    ["limit", before.userLimit, cut.limit],
+    ["opening", numberOf(before.opensAt), cut.opens],
+    ["end", numberOf(before.closesAt), cut.closes],
+  ];
+  return pairs
+    .filter(([, inMysql, inRedis]) => inMysql !== inRedis)
+    .map(([name, inMysql, inRedis]) => `${name} is ${inMysql} in MySQL and ${inRedis} in Redis`);
+}
+
+/** The faults of one sale's counters; empty when they agree. */
+export function counterFaults(before: SaleRow, cut: SaleCut | undefined, after: SaleRow): Fault[] {
+  if (!cut) return [{ kind: "sale_missing", text: "the sale is not in Redis" }];
+  const { total, granted, returned, recorded, limit, winners } = cut;
+  if ([total, granted, returned, recorded, limit].some(Number.isNaN)) {
+    return [{ kind: "sale_missing", text: "the sale in Redis lacks a counter" }];
+  }
+  const faults: Fault[] = differences(before, cut).map((text) => ({ kind: "sale_differs", text }));
+  const expect = (ok: boolean, kind: FindingKind, text: string) => {
+    if (!ok) faults.push({ kind, text });
+  };
+  const active = granted - returned;
+  expect(
+    before.granted <= granted,
+    "counters",
+    `Redis has granted ${granted}, and MySQL knows of ${before.granted}`,
+  );
+  expect(
+    recorded <= after.granted,
+    "counters",
+    `Redis takes ${recorded} for recorded, and MySQL counts ${after.granted}`,
+  );
+  expect(
+    recorded >= granted || cut.unrecorded,
+    "counters",
+    `${granted - recorded} grants are not recorded, and the sale is not in the set of those`,
+  );
+  expect(
+    before.returned <= returned && returned <= after.returned,
+    "counters",
+    `${returned} came back in Redis, ${after.returned} in MySQL`,
+  );
+  // A winner holds one grant at least, and as many as the limit allows at most.
+  expect(
+    winners <= active && winners * limit >= active,
+    "counters",
+    `Redis has ${winners} winners for ${active} grants that are held`,
+  );
+  expect(active <= total, "oversold", `${active} grants are held in Redis, of ${total}`);
+  const held = after.granted - after.returned;
+  expect(held <= after.total, "oversold", `${held} grants are held in MySQL, of ${after.total}`);
+  return faults;
+}

@@ -1,0 +1,42 @@
+// What the audit says when two of the stores do not agree.
+
+/** What is wrong, in one word for programs. */
+export type FindingKind =
+  /** The gate and MySQL's row of the shard, the leases, the stream and its cursor. */
+  | "gate"
+  | "lease"
+  | "stream"
+  /** What MySQL refused for good. */
+  | "dead_letters"
+  /** The sale's hash is not in Redis, or not whole. */
+  | "sale_missing"
+  /** State, limit, total or window of a sale are not the same in both stores. */
+  | "sale_differs"
+  | "counters"
+  | "oversold"
+  /** A granted number that is neither a row nor waits in the stream. */
+  | "number_missing"
+  /** A row with a number that was never granted. */
+  | "number_unknown"
+  /** A row that says two things at once, such as returned and held. */
+  | "row_invalid"
+  | "over_limit"
+  /** A grant that Redis's winners do not have. */
+  | "winner_missing"
+  /** A winner in Redis without a grant. */
+  | "winner_unknown"
+  /** Row and winner say different things of one number. */
+  | "winner_differs";
+
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly shard: number;
+  /** Absent where it is the whole shard's. */
+  readonly saleId?: number;
+  /** One sentence for people. */
+  readonly text: string;
+  /** The first few grant numbers that it is about, where it is about numbers. */
+  readonly numbers: readonly number[];
+  /** How many numbers, or things, it is about. */
+  readonly count: number;
+}

@@ -1,0 +1,41 @@
+// MySQL's word on sales.
+
+import { and, asc, eq, gt, inArray, isNotNull, sql } from "drizzle-orm";
+import type { Database } from "../db/client.ts";
+import { limits } from "../limits.ts";
+import { sales } from "../sales/table.ts";
+import type { SaleRow } from "../sales/warm.ts";
+
+/** A shard's warmed sales with ids above `after`, in their order, at most `auditSalesPerCut`. */
+export const salesPage = (db: Database, shard: number, after: number): Promise<SaleRow[]> =>
+  db
+    .select()
+    .from(sales)
+    .where(
+      and(
+        sql`${sales.id} % ${limits.shards} = ${shard}`,
+        isNotNull(sales.warmedAt),
+        gt(sales.id, after),
+      ),
+    )
+    .orderBy(asc(sales.id))
+    .limit(limits.auditSalesPerCut);
+
+/** These sales as they stand now, by id. */
+export async function salesNow(
+  db: Database,
+  ids: readonly number[],
+): Promise<Map<number, SaleRow>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .select()
+    .from(sales)
+    .where(inArray(sales.id, [...ids]));
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** One sale, warmed or not; undefined when there is none. */
+export async function saleNow(db: Database, id: number): Promise<SaleRow | undefined> {
+  const [row] = await db.select().from(sales).where(eq(sales.id, id));
+  return row;
+}

@@ -1,0 +1,52 @@
+// `doorbuster audit`: prints what the audit finds.
+
+import type { Command } from "commander";
+import { type AuditReport, audit } from "../audit/audit.ts";
+import { saleNow } from "../audit/sales.ts";
+import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";
+import { type Servers, withServers } from "./servers.ts";
+
+interface Options {
+  data: string;
+  sale?: number;
+  json?: true;
+}
+
+const SALES_SHOWN = 50;
+const NUMBERS_SHOWN = 10;
+
+export function addAudit(program: Command, ending: Ending): void {
+  newCommand(program, "audit", "Compares what Redis and MySQL know of every grant.")
+    .option("--sale <id>", "this sale only", saleId)
+    .option("--json", "one JSON object instead of tables")
+    .action(ending((options: Options) => withServers(options.data, (at) => run(at, options))));
+}
+
+async function run(servers: Servers, { sale, json }: Options): Promise<number> {
+  if (sale !== undefined && !(await saleNow(servers.pool.db, sale))) {
+    throw new CannotRun(`There is no sale ${sale}.`);
+  }
+  const report = await audit(servers, { saleId: sale });
+  if (json) console.log(JSON.stringify(report));
+  else print(report);
+  return report.findings.length === 0 ? 0 : 1;
+}
+
+function print({ sales, findings }: AuditReport): void {
+  // Those with findings first; the others by how much they have sold.
+  const shown = sales
+    .toSorted((a, b) => b.findings - a.findings || b.granted - a.granted || a.sale - b.sale)
+    .slice(0, SALES_SHOWN);
+  if (shown.length > 0) console.log(Bun.inspect.table(shown));
+  if (shown.length < sales.length) console.log(`and ${sales.length - shown.length} more sales`);
+  for (const { saleId: id, shard, kind, text, numbers, count } of findings) {
+    const list = numbers.slice(0, NUMBERS_SHOWN).join(", ");
+    const about = list === "" ? "" : `: ${list}${count > numbers.length ? ", …" : ""} (${count})`;
+    console.log(`${id === undefined ? `shard ${shard}` : `sale ${id}`}  ${kind}  ${text}${about}`);
+  }
+  console.log(
+    findings.length === 0
+      ? `${sales.length} sales agree.`
+      : `${findings.length} findings in ${sales.length} sales.`,
+  );
+}
