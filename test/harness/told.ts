@@ -91,7 +91,7 @@ export async function untilBooksAgree(
     const counters = await past.redis.hmget(saleKeys(saleId).sale, "granted", "recorded");
     const expected = String(winners.size);
     return (
-      counters.every((value) => value === expected) || Promise.reject(new Error(`${counters}`))
+      counters.every((value) => value === expected) || Promise.reject(new Error(counters.join()))
     );
   });
 }
