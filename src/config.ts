@@ -143,6 +143,40 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const setIn = (environment: Environment): Environment =>
   Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
 
+export interface SecretSeen {
+  readonly name: string;
+  /** False where the setting is not there at all. */
+  readonly given: boolean;
+  /** Why it is no good, or undefined; a sentence without the secret. */
+  readonly problem: string | undefined;
+}
+
+// Less than what a random text of 32 bytes practically ever has, in whatever alphabet it is written.
+const SECRET_LETTERS_MIN = 10;
+
+/**
+ * What can be said of the secrets without telling them. Stricter than the service, which starts with a secret of
+ * few letters and with one for two purposes.
+ */
+export function lookAtSecrets(
+  defaults: Environment = {},
+  environment: Environment = process.env,
+): SecretSeen[] {
+  const given = { ...defaults, ...setIn(environment) };
+  return ["JWT_SECRET", "CODE_SECRET"].map((name) => {
+    const value = given[name];
+    if (value === undefined) return { name, given: false, problem: undefined };
+    const letters = new Set(value).size;
+    const problem =
+      secretProblem(value) ??
+      (letters < SECRET_LETTERS_MIN ? `has only ${letters} different letters` : undefined) ??
+      (name === "CODE_SECRET" && value === given.JWT_SECRET
+        ? "is JWT_SECRET once more"
+        : undefined);
+    return { name, given: true, problem };
+  });
+}
+
 /** The servers that the environment names; the embedded launcher starts those that are missing. */
 export function namedServers(environment: Environment = process.env): {
   redisUrl: string | undefined;

@@ -6,6 +6,7 @@ import { reasonOf } from "../db/errors.ts";
 import { isOutage } from "../outage.ts";
 import { addAudit } from "./audit.ts";
 import { CannotRun, type Ending } from "./command.ts";
+import { addDoctor } from "./doctor.ts";
 
 const COULD_NOT_RUN = 2;
 
@@ -21,6 +22,7 @@ const program = new Command("doorbuster")
   .showHelpAfterError();
 
 addAudit(program, ending);
+addDoctor(program, ending);
 
 try {
   await program.parseAsync();

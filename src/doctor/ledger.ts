@@ -1,0 +1,57 @@
+// What the ledger tells of the past and of what is still under way: dead letters, recoveries that burned
+// numbers, grants that wait for MySQL.
+
+import { count, gt, sql } from "drizzle-orm";
+import type { Database } from "../db/client.ts";
+import { backlogsOf } from "../ledger/backlog.ts";
+import { deadLetters, recoveries } from "../ledger/table.ts";
+import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
+import { allShards } from "../redis/keys.ts";
+import { type Check, failure, ok, warning } from "./check.ts";
+
+/** Throws when MySQL does not answer. */
+export async function checkHistory(db: Database): Promise<Check[]> {
+  const [letters] = await db.select({ number: count() }).from(deadLetters);
+  const [burned] = await db
+    .select({ recoveries: count(), voids: sql<string | null>`SUM(${recoveries.voids})` })
+    .from(recoveries)
+    .where(
+      sql`${gt(recoveries.voids, 0)} AND ${recoveries.createdAt} > UTC_TIMESTAMP(3) - INTERVAL 1 DAY`,
+    );
+  return [judgeLetters(letters?.number ?? 0), judgeVoids(Number(burned?.voids ?? 0))];
+}
+
+const judgeLetters = (number: number): Check =>
+  number === 0
+    ? ok("dead letters", "none")
+    : failure(
+        "dead letters",
+        `${number}: confirmed grants that MySQL would not take`,
+        "SELECT shard, sale_id, grant_no, reason FROM dead_letters: mend the cause, write the grants in by hand, then delete their letters.",
+      );
+
+const judgeVoids = (voids: number): Check =>
+  voids === 0
+    ? ok("recoveries", "no number was burned in the last 24 hours")
+    : warning(
+        "recoveries",
+        `${voids} numbers were burned in the last 24 hours`,
+        "Grants were lost that only Redis knew: SELECT * FROM recoveries WHERE voids > 0 says when and why. Keep DURABILITY=durable, and Redis's disk.",
+      );
+
+/** Grants in Redis that MySQL does not have yet. Throws RedisAway. */
+export async function checkBacklog(redis: Redis): Promise<Check[]> {
+  const backlogs = await backlogsOf(redis, allShards);
+  return [judgeBacklog([...backlogs.values()].reduce((sum, grants) => sum + grants, 0))];
+}
+
+export function judgeBacklog(grants: number): Check {
+  const found = `${grants.toLocaleString("en")} grants wait for MySQL`;
+  if (grants <= limits.doctorBacklogGrants) return ok("backlog", found);
+  return warning(
+    "backlog",
+    found,
+    `MySQL is behind; at ${limits.backlogGrantsMax.toLocaleString("en")} of one sale its grabs are refused. Run the doctor again: if it does not fall, look at MySQL's load and its disk.`,
+  );
+}
