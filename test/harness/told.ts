@@ -52,7 +52,7 @@ export async function crowdAsks(
 }
 
 /** Those who were told that they have a unit. */
-export const winnersOf = (told: readonly Told[]): Set<number> =>
+const winnersOf = (told: readonly Told[]): Set<number> =>
   new Set(
     told.flatMap(({ outcomes }) =>
       [...outcomes].flatMap(([id, outcome]) => (outcome === "sold_out" ? [] : [id])),
@@ -75,7 +75,7 @@ export async function untilBooksAgree(
   if (winners.size > total || (refused && winners.size < total)) {
     throw new Error(`${winners.size} of ${total} units were sold, and some were refused`);
   }
-  const saleId = await past.saleIdOf(coupon.name);
+  const saleId = await until("the sale", () => past.saleIdOf(coupon.name));
   await until(
     `${winners.size} rows`,
     async () => {
