@@ -23,9 +23,9 @@ beforeEach(async () => {
   await connection.db.insert(shards).values({ shard, leaseOwner: ME, incarnation: "x" });
 });
 
-async function write(entries: LedgerEntry[]) {
-  const result = await writeBatch(connection.db, ME, shard, entries);
-  if (result.kind !== "written") throw new Error("not the owner");
+async function write(entries: LedgerEntry[], options?: { overGaps: boolean }) {
+  const result = await writeBatch(connection.db, ME, shard, entries, options);
+  if (result.kind !== "written") throw new Error(result.kind);
   return result;
 }
 
@@ -106,8 +106,12 @@ describe("a whole entry", () => {
     const saleId = await newSale(connection.db);
     const broken = entryOf("5-0", saleId, 1, [11, 12], { granted: "7" });
     expect(broken.kind).toBe("broken");
-    const result = await write([broken, entryOf("6-0", saleId, 3, [13])]);
+    const entries = [broken, entryOf("6-0", saleId, 3, [13])];
+    // What it held may be known elsewhere, so a writer leaves it to recovery.
+    expect(write(entries)).rejects.toThrow("gap");
+    const result = await write(entries, { overGaps: true });
     expect(result).toMatchObject({ dead: 1, rows: 1, lastId: "6-0" });
+    expect(result.gaps).toEqual([{ saleId, expected: 1, first: 3 }]);
     const [letter] = await lettersOf(connection.db, shard);
     expect(letter).toMatchObject({ entryId: "5-0", saleId: 0, grantNo: 0 });
     expect(letter?.payload).toContain("11,12");

@@ -92,7 +92,9 @@ describe("one leader", () => {
 test("a writer that lets go leaves the lease to a recovery that its own process leads", async () => {
   shard = 13;
   await db.update(shards).set({ incarnation: "x" }).where(eq(shards.shard, shard));
-  const writer = new ShardWriter(await ledgerContext(servers, "both"), shard, { onFence() {} });
+  const writer = new ShardWriter(await ledgerContext(servers, "both"), shard, {
+    ...{ onFence() {}, onLoss() {} },
+  });
   expect(await writer.claim()).toBe(true);
   const leader = await stuckLeader("both");
   await writer.release();
@@ -102,21 +104,38 @@ test("a writer that lets go leaves the lease to a recovery that its own process 
 });
 
 describe("a leader that stands still", () => {
-  test("is ended when its lease has run out; the next one recovers, and the old one changes nothing", async () => {
+  test("is ended after a silence; the next one recovers, and the old one changes nothing", async () => {
     shard = 5;
     const old = await stuckLeader("old leader");
     const next = await ledgerContext(servers, "next leader");
     expect(await lead(next)).toBe("led_elsewhere");
-    await db
-      .update(shards)
-      .set({ leaseUntil: sql`NOW(3) - INTERVAL 1 SECOND` })
-      .where(eq(shards.shard, shard));
     await until("the next leader", async () => (await lead(next)) === "recovered");
     const before = { row: await shardRow(db, shard), gate: await gate(next) };
     old.goOn();
     expect(await old.outcome).toBeInstanceOf(Error);
     expect({ row: await shardRow(db, shard), gate: await gate(next) }).toEqual(before);
     expect(before.gate).toEqual({ epoch: "2", state: "open" });
+  });
+
+  test("also before its epoch has begun", async () => {
+    shard = 10;
+    const { promise: answer, resolve: goOn } = Promise.withResolvers<boolean>();
+    const { promise: stuck, resolve: isStuck } = Promise.withResolvers<void>();
+    const context = await ledgerContext(servers, "elected");
+    const outcome = recover(context, new WitnessStand(context), {
+      ...{ shard, reason: "test" },
+      adoptable() {
+        isStuck();
+        return answer;
+      },
+    }).catch((error: unknown) => error);
+    await stuck;
+    const next = await ledgerContext(servers, "next leader");
+    await until("the next leader", async () => (await lead(next)) === "recovered");
+    const before = { row: await shardRow(db, shard), gate: await gate(next) };
+    goOn(false);
+    expect(await outcome).toBeInstanceOf(Error);
+    expect({ row: await shardRow(db, shard), gate: await gate(next) }).toEqual(before);
   });
 
   test("finds that its epoch is over, also when nobody has ended it", async () => {

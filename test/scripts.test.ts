@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { shardScripts } from "../src/grab/scripts.ts";
+import continueSource from "../src/ledger/continue.lua" with { type: "text" };
 import gateSource from "../src/ledger/gate.lua" with { type: "text" };
 import swapSource from "../src/ledger/swap.lua" with { type: "text" };
 import { createLog } from "../src/log.ts";
@@ -18,6 +19,7 @@ const scripts = {
   ...shardScripts("facts"),
   gate: scriptOf(gateSource, "facts"),
   swap: scriptOf(swapSource, "facts"),
+  continue: scriptOf(continueSource, "facts"),
 };
 
 beforeAll(async () => {
@@ -138,6 +140,39 @@ describe("gate.lua", () => {
   });
 });
 
+describe("continue.lua", () => {
+  const goOn = (keys: { gate: string; ledger: string }, cursor: string) =>
+    run("continue", [keys.gate, keys.ledger], "5", cursor, "77-0", 1);
+
+  test("begins a ledger that is gone behind the cursor", async () => {
+    const { keys } = await newSale();
+    await redis.hset(keys.gate, { epoch: "5", state: "closed" });
+    await redis.del(keys.ledger);
+    expect(await goOn(keys, "76-3")).toBe("77-0");
+  });
+
+  test("goes on behind the cursor on a Redis that is older than MySQL", async () => {
+    const { keys } = await newSale();
+    await redis.hset(keys.gate, { epoch: "5", state: "closed" });
+    await redis.xadd(keys.ledger, "5-0", "kind", "epoch");
+    const late = Date.now() + 3_600_000;
+    expect(await goOn(keys, `${late}-4`)).toBe(`${late}-5`);
+    // And does not go back when the cursor is behind what the ledger has.
+    expect(await goOn(keys, "76-3")).toBe(`${late}-6`);
+  });
+
+  test.each([
+    ["another epoch", { epoch: "6", state: "closed" }],
+    ["an open gate", { epoch: "5", state: "open" }],
+  ])("changes nothing for %s", async (_, gate) => {
+    const { keys } = await newSale();
+    await redis.hset(keys.gate, gate);
+    const before = await redis.xlen(keys.ledger);
+    expect(await goOn(keys, "1-0")).toBe("stale");
+    expect(await redis.xlen(keys.ledger)).toBe(before);
+  });
+});
+
 describe("swap.lua", () => {
   async function damaged(gate: Record<string, string>) {
     const { saleId, keys } = await newSale();
@@ -146,10 +181,11 @@ describe("swap.lua", () => {
     await redis.hset(keys.sale, { state: "open", granted: 3, closes: 99 });
     await redis.hset(keys.winners, { 1: "1", 2: "2" });
     await redis.hset(rebuilt, { 1: "1", 9: "4" });
+    await redis.sadd(keys.rebuilds, rebuilt);
     const swap = () =>
       run(
         "swap",
-        [keys.gate, keys.sale, keys.winners, rebuilt],
+        [keys.gate, keys.sale, keys.winners, rebuilt, keys.rebuilds],
         "5",
         "state",
         "open",
@@ -164,7 +200,7 @@ describe("swap.lua", () => {
     expect(await swap()).toBe("swapped");
     expect(await redis.hgetall(keys.sale)).toEqual({ state: "open", granted: "4" });
     expect(await redis.hgetall(keys.winners)).toEqual({ 1: "1", 9: "4" });
-    expect(await redis.exists(rebuilt)).toBe(0);
+    expect(await redis.exists(rebuilt, keys.rebuilds)).toBe(0);
   });
 
   test("a sale without winners is swapped in as well", async () => {

@@ -12,6 +12,7 @@ import {
 import { limits } from "../limits.ts";
 
 export type Database = MySql2Database;
+export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
 /** A pool with its Drizzle face. */
 export interface DatabasePool {

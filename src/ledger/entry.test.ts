@@ -21,7 +21,7 @@ describe("an entry of grants", () => {
   test("lists its winners with consecutive numbers, slots and keys", () => {
     const common = { saleId: 35, epoch: 4, grantedAt: new Date(AT) };
     expect(parseEntry(raw())).toEqual({
-      ...{ id: "5-0", kind: "grant", saleId: 35, granted: 18, returned: 1 },
+      ...{ id: "5-0", kind: "grant", saleId: 35, first: 17, granted: 18, returned: 1 },
       grants: [
         { ...common, grantNo: 17, userId: 7, userSlot: 1, keyHash: null },
         { ...common, grantNo: 18, userId: 8, userSlot: 2, keyHash: "abc" },

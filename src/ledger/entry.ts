@@ -26,6 +26,7 @@ export type LedgerEntry =
       id: string;
       kind: "grant";
       saleId: number;
+      first: number;
       granted: number;
       returned: number;
       grants: LedgerGrant[];
@@ -88,7 +89,7 @@ function parseGrants(id: string, fields: Map<string, string>): LedgerEntry {
       unreadable.push({ grantNo, text, reason: messageOf(error) });
     }
   }
-  return { id, kind: "grant", saleId, granted, returned, grants, unreadable };
+  return { id, kind: "grant", saleId, first, granted, returned, grants, unreadable };
 }
 
 /** Order of two stream ids: negative when `a` is older. */

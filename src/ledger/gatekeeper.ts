@@ -10,7 +10,7 @@ import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
-import { redisProblems } from "../redis/settings.ts";
+import { primaryProblems, redisProblems } from "../redis/settings.ts";
 import { sales } from "../sales/table.ts";
 import { BackOff, type LedgerContext, pause } from "./context.ts";
 import { recover } from "./recover.ts";
@@ -60,8 +60,14 @@ export class Gatekeeper {
     } finally {
       this.#asking.delete(saleId);
     }
+    this.lost(shard, epoch, `sale ${saleId} is missing in redis`);
+  }
+
+  /** Something is lost, whatever Redis says of `epoch`: closes the gate everywhere until a later one is open. */
+  lost(shard: number, epoch: number, reason: string): void {
+    if (this.#closed.has(shard)) return;
     this.context.post({ type: "close", shard, epoch });
-    this.open(shard, `sale ${saleId} is missing in redis`, epoch + 1);
+    this.open(shard, reason, epoch + 1);
   }
 
   async #open(shard: number, reason: string, epochMin: number): Promise<void> {
@@ -96,8 +102,7 @@ export class Gatekeeper {
 
   async #accepted(shard: number, epoch: number, incarnation: string): Promise<boolean> {
     const { redis } = this.context;
-    const [role] = (await redis.role()) as unknown as [string];
-    if (role !== "master") return false;
+    if ((await primaryProblems(redis)).length > 0) return false;
     try {
       return await gateAccepts(redis, shard, { epoch, scripts: shardScripts(incarnation) });
     } catch (error) {

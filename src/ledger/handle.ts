@@ -58,6 +58,9 @@ export function startLedgerThread(
       case "close":
         hooks.closed(message.shard, message.epoch);
         return;
+      case "epochs":
+        for (const [shard, epoch] of message.epochs.entries()) hooks.closed(shard, epoch - 1);
+        return;
       case "witness":
         // Closed first: a grant that Redis has answered and this process has not read yet is then not
         // confirmed any more, so what is handed in is all that was.

@@ -1,16 +1,16 @@
 // Who writes which shard. Every second each process shows that it lives, renews the leases it holds, gives
 // back what exceeds its share of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
 
-import { and, eq, inArray, lt, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, sql } from "drizzle-orm";
 import { secondsFromNow } from "../db/columns.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { killConnection } from "../db/locks.ts";
 import { limits } from "../limits.ts";
 import type { LedgerContext } from "./context.ts";
-import { livingProcesses, thisPlace } from "./liveness.ts";
+import { leaseEnd } from "./lease.ts";
+import { livingProcesses, ownScripts, thisPlace } from "./liveness.ts";
 import type { ShardWriter } from "./shard.ts";
 import { processes, shards } from "./table.ts";
-import { leaseEnd } from "./writer.ts";
 
 const DAY_SECONDS = 86_400;
 
@@ -52,10 +52,15 @@ export class Leases {
     const rows = await db
       .select({
         ...{ shard: shards.shard, owner: shards.leaseOwner, incarnation: shards.incarnation },
+        epoch: shards.epoch,
         expired: sql<number | null>`${shards.leaseUntil} < NOW(3)`,
         connectionId: shards.connectionId,
       })
-      .from(shards);
+      .from(shards)
+      .orderBy(asc(shards.shard));
+    // A process that heard of no recovery, because it was cut off from MySQL, may be at a Redis that heard of none
+    // either: its old gate would stay open there for ever.
+    this.context.post({ type: "epochs", epochs: rows.map(({ epoch }) => epoch) });
     const share = Math.ceil(limits.shards / this.living);
     let held = 0;
     for (const row of rows) {
@@ -99,7 +104,7 @@ export class Leases {
       .insert(processes)
       .values({
         ...{ id: this.context.settings.processId, host: thisPlace, pid: process.pid },
-        ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)` },
+        ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)`, scripts: ownScripts },
       })
       .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)` } });
     this.living = Math.max(1, (await livingProcesses(db)).length);

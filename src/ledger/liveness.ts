@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { gt } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { secondsFromNow } from "../db/columns.ts";
+import { type ScriptSources, scriptSources } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { processes } from "./table.ts";
 
@@ -30,11 +31,26 @@ function isGone({ host, pid }: { host: string; pid: number }): boolean {
   }
 }
 
+const beatsLately = () => gt(processes.heartbeatAt, secondsFromNow(-limits.leaseSeconds));
+
 /** The ids of the processes whose heart has beaten lately and that are not known to be gone. */
 export async function livingProcesses(db: Database): Promise<string[]> {
   const beating = await db
     .select({ id: processes.id, host: processes.host, pid: processes.pid })
     .from(processes)
-    .where(gt(processes.heartbeatAt, secondsFromNow(-limits.leaseSeconds)));
+    .where(beatsLately());
   return beating.filter((one) => !isGone(one)).map(({ id }) => id);
+}
+
+/** What a process says of its scripts when it enrols. */
+export const ownScripts: string = JSON.stringify(scriptSources);
+
+/** The scripts of every version of the service that serves now, this one's included, each version once. */
+export async function scriptsOfTheLiving(db: Database): Promise<ScriptSources[]> {
+  const rows = await db
+    .selectDistinct({ scripts: processes.scripts })
+    .from(processes)
+    .where(beatsLately());
+  const versions = new Set([ownScripts, ...rows.map((row) => row.scripts ?? ownScripts)]);
+  return [...versions].map((text) => JSON.parse(text) as ScriptSources);
 }

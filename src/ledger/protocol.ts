@@ -31,6 +31,8 @@ export type FromWorker =
   | { type: "gate"; shard: number; epoch: number; incarnation: string }
   /** Gates of this epoch and of earlier ones must not be used any more. */
   | { type: "close"; shard: number; epoch: number }
+  /** The epoch of each shard in MySQL: gates of earlier ones are over, also where Redis believes in them. */
+  | { type: "epochs"; epochs: number[] }
   /** A recovery has begun `epoch`: what has this process confirmed until now? */
   | { type: "witness"; request: number; shard: number; epoch: number }
   | { type: "status"; status: LedgerStatus }

@@ -2,21 +2,29 @@
 
 import { and, asc, eq, gt, isNotNull } from "drizzle-orm";
 import { limits } from "../limits.ts";
-import { rebuildKey } from "../redis/keys.ts";
+import { rebuildKey, shardKeys } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
 import type { Recovery } from "./recovery.ts";
 import { grants } from "./table.ts";
+
+/** Removes what leaders that died have built and not swapped in. */
+export async function forgetRebuilds({ context: { redis }, shard }: Recovery): Promise<void> {
+  const { rebuilds } = shardKeys(shard);
+  const left = await redis.smembers(rebuilds);
+  if (left.length > 0) await redis.unlink(rebuilds, ...left);
+}
 
 /**
  * Writes every unreturned grant of a sale to the key that `rebuildKey` names, user by user in chunks. Throws
  * when another leader has taken over.
  */
 export async function rebuildWinners(
-  { context, connection, epoch, renew }: Recovery,
+  { context, connection, shard, epoch, renew }: Recovery,
   sale: SaleRow,
 ): Promise<void> {
   const key = rebuildKey(sale.id, epoch);
-  await context.redis.unlink(key);
+  // Registered before it is there: a leader may die after any step.
+  await context.redis.sadd(shardKeys(shard).rebuilds, key);
   let afterUser = 0;
   for (;;) {
     const rows = await connection.db

@@ -5,10 +5,9 @@
 // id in the shard's row, so that whoever takes over can end a transaction whose process has stopped.
 
 import { once } from "node:events";
-import { and, eq, inArray, isNull, lt, ne, or, sql } from "drizzle-orm";
+import { eq, inArray } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
-import { waitForRows } from "../db/locks.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { connectRedis, type Redis } from "../redis/client.ts";
@@ -17,13 +16,16 @@ import { isFence } from "../redis/script.ts";
 import { sales } from "../sales/table.ts";
 import { BackOff, type LedgerContext, pause } from "./context.ts";
 import { compareIds, type LedgerEntry } from "./entry.ts";
-import { batchesOf, fillsBatch, readStream } from "./stream.ts";
+import { giveBackLease, takeLease } from "./lease.ts";
+import { batchesOf, fillsBatch, firstEntryId, readStream } from "./stream.ts";
 import { shards } from "./table.ts";
-import { leaseEnd, writeBatch } from "./writer.ts";
+import { writeBatch } from "./writer.ts";
 
 export interface ShardHooks {
   /** The Redis behind this shard may have lost something. */
   onFence(shard: number, reason: string): void;
+  /** The ledger of this shard has lost entries under this epoch: only a later one may sell again. */
+  onLoss(shard: number, epoch: number, reason: string): void;
 }
 
 export class ShardWriter {
@@ -31,6 +33,7 @@ export class ShardWriter {
   #claiming: Promise<boolean> | undefined;
   #stop = new AbortController();
   #cursor = "0-0";
+  #epoch = 0;
   /** Made once per loading: each text is hashed. */
   #scripts = shardScripts("");
   /** Cumulative recorded counts that Redis has not confirmed yet. */
@@ -95,35 +98,14 @@ export class ShardWriter {
   async #connect(): Promise<DatabaseConnection | undefined> {
     const connection = await openConnection(this.context.settings.databaseUrl);
     try {
-      if (await this.#takeLease(connection)) return connection;
+      if (await takeLease(connection, this.shard, this.context.settings.processId))
+        return connection;
       await connection.close();
       return undefined;
     } catch (error) {
       connection.destroy();
       throw error;
     }
-  }
-
-  async #takeLease({ db, threadId }: DatabaseConnection): Promise<boolean> {
-    const me = this.context.settings.processId;
-    // Whoever holds the row longer than this is stopped; other leases must be renewed meanwhile.
-    await waitForRows(db, limits.lockHolderPatienceSeconds);
-    const [result] = await db
-      .update(shards)
-      .set({ leaseOwner: me, leaseUntil: leaseEnd(), connectionId: threadId })
-      .where(
-        and(
-          eq(shards.shard, this.shard),
-          // An empty incarnation means that a recovery is at work: its leader writes, nobody else.
-          ne(shards.incarnation, ""),
-          or(
-            isNull(shards.leaseOwner),
-            eq(shards.leaseOwner, me),
-            lt(shards.leaseUntil, sql`NOW(3)`),
-          ),
-        ),
-      );
-    return result.affectedRows === 1;
   }
 
   async #run(connection: DatabaseConnection): Promise<void> {
@@ -160,14 +142,16 @@ export class ShardWriter {
       this.#stop.signal.removeEventListener("abort", abortRead);
       reader.disconnect();
       this.#oldestReadAt = undefined;
-      await this.#giveBack(at);
+      await giveBackLease(at, this.shard, this.context.settings.processId);
     }
   }
 
   async #loadState({ db }: DatabaseConnection): Promise<void> {
     const [row] = await db.select().from(shards).where(eq(shards.shard, this.shard));
     this.#cursor = row?.lastId ?? "0-0";
+    this.#epoch = row?.epoch ?? 0;
     this.#scripts = shardScripts(row?.incarnation ?? "");
+    await this.#expectUnbrokenLedger();
     // A predecessor may have died between COMMIT and telling Redis.
     const waiting = (await this.context.redis.smembers(shardKeys(this.shard).unrecorded)).map(
       Number,
@@ -178,6 +162,22 @@ export class ShardWriter {
       .from(sales)
       .where(inArray(sales.id, waiting));
     for (const { id, granted } of rows) this.#untold.set(id, granted);
+  }
+
+  /**
+   * Trimming keeps the entry at the cursor. A ledger that begins behind it was trimmed for a MySQL that knew
+   * more: this one has been restored from an older copy, or somebody else has trimmed.
+   */
+  async #expectUnbrokenLedger(): Promise<void> {
+    const first = await firstEntryId(this.context.redis, this.shard);
+    if (compareIds(first ?? "0-0", this.#cursor) > 0 || (!first && this.#cursor !== "0-0"))
+      this.#report(`the ledger begins at ${first}, behind MySQL's cursor ${this.#cursor}`);
+  }
+
+  /** Hands the shard over to recovery; never returns. */
+  #report(loss: string): never {
+    this.hooks.onLoss(this.shard, this.#epoch, loss);
+    throw new Error(loss);
   }
 
   /** One read and the transactions that it fills. False when the lease is gone. */
@@ -210,6 +210,10 @@ export class ShardWriter {
     const end = metrics.batchSeconds.startTimer();
     const result = await writeBatch(db, settings.processId, this.shard, batch);
     if (result.kind === "not_owner") return false;
+    if (result.kind === "gap") {
+      const { saleId, expected, first } = result.gap;
+      this.#report(`the ledger of sale ${saleId} goes on at ${first} instead of ${expected}`);
+    }
     end();
     metrics.rows.inc(result.rows);
     metrics.batchRows.observe(result.rows);
@@ -257,26 +261,6 @@ export class ShardWriter {
     } catch {
       // The next step fails on the old one and comes back here, after a longer wait.
       return old;
-    }
-  }
-
-  async #giveBack(connection: DatabaseConnection): Promise<void> {
-    try {
-      await connection.db
-        .update(shards)
-        .set({ leaseOwner: null, leaseUntil: null, connectionId: null })
-        .where(
-          and(
-            eq(shards.shard, this.shard),
-            eq(shards.leaseOwner, this.context.settings.processId),
-            // A recovery that this process leads has taken the lease over on a connection of its own.
-            eq(shards.connectionId, connection.threadId),
-          ),
-        );
-      await connection.close();
-    } catch {
-      // It runs out by itself.
-      connection.destroy();
     }
   }
 }

@@ -10,7 +10,8 @@ import { batchesOf, fillsBatch, readStream } from "./stream.ts";
 function entryOf(grants: number, id: number): LedgerEntry {
   if (grants === 0) return { id: `${id}-0`, kind: "marker" };
   return {
-    ...{ id: `${id}-0`, kind: "grant", saleId: 1, granted: grants, returned: 0, unreadable: [] },
+    ...{ id: `${id}-0`, kind: "grant", saleId: 1, first: 1, granted: grants, returned: 0 },
+    unreadable: [],
     grants: Array.from({ length: grants }, (_, i) => ({
       ...{ saleId: 1, grantNo: i + 1, userId: i + 1, userSlot: 1, keyHash: null, epoch: 1 },
       grantedAt: new Date(0),

@@ -28,6 +28,12 @@ export async function readStream(
   return raw.map(parseEntry);
 }
 
+/** The id of the oldest entry of a shard's stream; undefined when there is none. */
+export async function firstEntryId(redis: Redis, shard: number): Promise<string | undefined> {
+  const [first] = await redis.xrange(shardKeys(shard).ledger, "-", "+", "COUNT", 1);
+  return first?.[0];
+}
+
 /** True when these entries fill a transaction, so that waiting for more gains nothing. */
 export const fillsBatch = (entries: readonly LedgerEntry[]): boolean =>
   grantsIn(entries) >= limits.batchGrantsMax;

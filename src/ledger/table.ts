@@ -81,6 +81,8 @@ export const processes = mysqlTable("processes", {
   pid: int("pid", { unsigned: true }).notNull(),
   startedAt: instant("started_at").notNull(),
   heartbeatAt: instant("heartbeat_at").notNull(),
+  /** The texts of its scripts as JSON, so that a recovery loads those of every version that serves. */
+  scripts: text("scripts"),
 });
 
 /** One row per recovery of a shard. */

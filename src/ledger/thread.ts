@@ -50,7 +50,10 @@ function startLedger(settings: LedgerSettings) {
   };
   const writers = allShards.map(
     (shard) =>
-      new ShardWriter(context, shard, { onFence: (at, reason) => keeper.open(at, reason) }),
+      new ShardWriter(context, shard, {
+        onFence: (at, reason) => keeper.open(at, reason),
+        onLoss: (at, epoch, reason) => keeper.lost(at, epoch, reason),
+      }),
   );
   const stand = new WitnessStand(context);
   const keeper = new Gatekeeper(context, writers, stand);

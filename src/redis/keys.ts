@@ -22,6 +22,8 @@ export const shardKeys = (shard: number) => ({
   ledger: `{s${shard}}:ledger`,
   /** set: ids of sales with grants that MySQL does not have yet; grab.lua adds, recorded.lua removes. */
   unrecorded: `{s${shard}}:unrecorded`,
+  /** set: keys of winners that a recovery is building; what a dead leader has left behind is found here. */
+  rebuilds: `{s${shard}}:rebuilds`,
 });
 
 export const saleKeys = (saleId: number) => ({

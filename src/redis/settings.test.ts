@@ -19,7 +19,8 @@ function problemsOf(
   const redis = {
     info: () =>
       Promise.resolve(`# Server\r\nredis_version:${version}\r\nredis_mode:standalone\r\n`),
-    config: (_: string, name: string) => Promise.resolve([name, found[name]]),
+    call: (...command: string[]) =>
+      Promise.resolve(command.slice(2).flatMap((name) => [name, found[name]])),
   };
   return redisProblems(redis as unknown as Redis, durability);
 }

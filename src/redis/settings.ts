@@ -18,18 +18,42 @@ export async function redisProblems(redis: Redis, durability: Durability): Promi
   if (major < VERSION_MIN[0] || (major === VERSION_MIN[0] && minor < VERSION_MIN[1])) {
     problems.push(`Redis is ${version?.[0] ?? "of unknown version"}; 7.0 or newer is needed`);
   }
-  const setting = async (name: string) => ((await redis.config("GET", name)) as string[])[1] ?? "";
-  const expect = async (name: string, wanted: string) => {
-    const found = await setting(name);
-    if (found !== wanted) {
-      problems.push(
-        `Redis has ${name} ${found || "unset"}; it must be ${wanted}: CONFIG SET ${name} ${wanted}`,
-      );
-    }
+  const wanted: Record<string, string> = {
+    ...{ "maxmemory-policy": "noeviction", appendonly: "yes" },
+    ...(durability === "durable"
+      ? { appendfsync: "always", "no-appendfsync-on-rewrite": "no" }
+      : { appendfsync: "everysec" }),
   };
-  await expect("maxmemory-policy", "noeviction");
-  await expect("appendonly", "yes");
-  await expect("appendfsync", durability === "durable" ? "always" : "everysec");
-  if (durability === "durable") await expect("no-appendfsync-on-rewrite", "no");
+  const list = (await redis.call("CONFIG", "GET", ...Object.keys(wanted))) as string[];
+  for (const [name, value] of Object.entries(wanted)) {
+    const at = list.indexOf(name);
+    const found = at < 0 ? "unset" : list[at + 1];
+    if (found === value) continue;
+    problems.push(`Redis has ${name} ${found}; it must be ${value}: CONFIG SET ${name} ${value}`);
+  }
   return problems;
+}
+
+const factIn = (info: string, name: string): string | undefined =>
+  new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1];
+
+/**
+ * Whether this Redis can be written to and keeps it: a primary, loaded, with an append-only file that it can
+ * write. Returns one sentence per fault; empty when all is well. Throws when Redis does not answer.
+ */
+export async function primaryProblems(redis: Redis): Promise<string[]> {
+  const info = `${await redis.info("replication")}${await redis.info("persistence")}`;
+  const problems: string[] = [];
+  if (factIn(info, "role") !== "master") problems.push("redis is not a primary");
+  if (factIn(info, "loading") !== "0") problems.push("redis is still loading its data");
+  if (factIn(info, "aof_last_write_status") !== "ok")
+    problems.push("redis cannot write its append-only file: see to its disk");
+  return problems;
+}
+
+/** Names one life of a Redis: a restarted one has another. Throws when Redis does not answer. */
+export async function runIdOf(redis: Redis): Promise<string> {
+  const id = factIn(await redis.info("server"), "run_id");
+  if (!id) throw new Error("redis does not tell its run_id");
+  return id;
 }

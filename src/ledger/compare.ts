@@ -1,0 +1,87 @@
+// Which of a shard's sales need a merge: a comparison of Redis's counters and the size of its winners hash with
+// MySQL, after the stream has been drained. It costs two commands per sale, so a false alarm is short.
+
+import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
+import { saleKeys } from "../redis/keys.ts";
+import type { SaleRow } from "../sales/warm.ts";
+
+/** A counter as Redis has it; undefined when it is not a whole number. */
+const wholeNumber = (text: string | null | undefined): number | undefined =>
+  text != null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+
+/** The sales of this page that Redis does not have, or has otherwise than MySQL. Throws Redis's error. */
+export async function damagedOf(redis: Redis, page: readonly SaleRow[]): Promise<SaleRow[]> {
+  const pipeline = redis.pipeline();
+  for (const { id } of page) {
+    pipeline.hmget(
+      saleKeys(id).sale,
+      ...["state", "granted", "returned", "total", "limit", "recorded"],
+    );
+    pipeline.hlen(saleKeys(id).winners);
+  }
+  const replies = ((await pipeline.exec()) ?? []).map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
+  return page.filter((sale, i) => {
+    const [state, ...numbers] = replies[2 * i] as (string | null)[];
+    const [granted, returned, total, limit, recorded] = numbers.map(wholeNumber);
+    const winners = replies[2 * i + 1] as number;
+    const active = sale.granted - sale.returned;
+    return !(
+      state !== null &&
+      granted === sale.granted &&
+      returned === sale.returned &&
+      total === sale.total &&
+      limit === sale.userLimit &&
+      (recorded ?? Number.NaN) <= sale.granted &&
+      // A winner holds one grant at least, and as many as the limit allows at most.
+      winners <= active &&
+      winners * sale.userLimit >= active
+    );
+  });
+}
+
+/** What a sale says of itself in Redis. */
+export interface Counted {
+  /** Its count of grants, 0 when there is none. */
+  readonly granted: number;
+  /** The greatest number that it can have granted. */
+  readonly possible: number;
+}
+
+/** Reads a sale's own counters; what is no whole number counts as absent. */
+export async function countedInRedis(redis: Redis, sale: SaleRow): Promise<Counted> {
+  const counters = await redis.hmget(saleKeys(sale.id).sale, "granted", "returned");
+  const [granted = 0, returned = 0] = counters.map(wholeNumber);
+  return { granted, possible: sale.total + Math.max(returned, sale.returned) };
+}
+
+/** A winner as Redis has it; when it won is not known any more. */
+export interface FoundWinner {
+  readonly grantNo: number;
+  readonly userId: number;
+  readonly userSlot: number;
+  readonly keyHash: string | null;
+}
+
+/** All that a sale's winners hash says, in chunks; an element may come twice. */
+export async function* winnersInRedis(redis: Redis, saleId: number): AsyncGenerator<FoundWinner[]> {
+  const { winners } = saleKeys(saleId);
+  let cursor = "0";
+  do {
+    const [next, pairs] = await redis.hscan(winners, cursor, "COUNT", limits.batchGrantsMax);
+    cursor = next;
+    const chunk: FoundWinner[] = [];
+    for (let i = 0; i < pairs.length; i += 2) {
+      for (const [index, part] of (pairs[i + 1] ?? "").split(",").entries()) {
+        const [number, keyHash] = part.split(":");
+        if (!number) continue;
+        const winner = { grantNo: Number(number), userId: Number(pairs[i]), userSlot: index + 1 };
+        chunk.push({ ...winner, keyHash: keyHash || null });
+      }
+    }
+    yield chunk;
+  } while (cursor !== "0");
+}
