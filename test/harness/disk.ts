@@ -7,8 +7,10 @@ import { freshFolder, stopLater } from "./servers.ts";
 import { until } from "./until.ts";
 
 export interface SmallDisk {
-  /** Its folder `redis` is the disk, for programs that are run by `through`. */
+  /** A folder in it is the disk, for programs that are run by `through`. */
   readonly folder: string;
+  /** What those programs find there, as seen from outside. */
+  readonly inside: string;
   /** The command that runs another one with the disk in its place. */
   readonly through: readonly string[];
   /** Takes what is left of the disk, but for `bytes`; the function gives it back. */
@@ -21,11 +23,13 @@ export const maySmallDisk: boolean =
   !!Bun.which("nsenter") &&
   Bun.spawnSync(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).exitCode === 0;
 
-/** Makes a disk of this size; it is there until the end of the test file. */
-export async function smallDisk(bytes: number): Promise<SmallDisk> {
-  const folder = freshFolder("small");
-  const data = join(folder, "redis");
-  mkdirSync(data);
+/** Makes a disk of this size in place of `folder/name`; it is there until the end of the test file. */
+export async function smallDisk(
+  bytes: number,
+  { folder = freshFolder("small"), name = "redis" }: { folder?: string; name?: string } = {},
+): Promise<SmallDisk> {
+  const data = join(folder, name);
+  mkdirSync(data, { recursive: true });
   const script = `mount -t tmpfs -o size=${bytes} none "$1" && echo mounted && exec cat`;
   const holder = Bun.spawn(["unshare", "--mount", "sh", "-c", script, "sh", data], {
     stdin: "pipe",
@@ -36,14 +40,14 @@ export async function smallDisk(bytes: number): Promise<SmallDisk> {
     holder.kill("SIGKILL");
     await holder.exited;
   });
-  const seen = `/proc/${holder.pid}/root${data}`;
-  await until("the disk", () => statfsSync(seen).blocks * statfsSync(seen).bsize === bytes);
+  const inside = `/proc/${holder.pid}/root${data}`;
+  await until("the disk", () => statfsSync(inside).blocks * statfsSync(inside).bsize === bytes);
   return {
-    ...{ folder, through: ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`] },
+    ...{ folder, inside, through: ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`] },
     fill(left) {
-      const { bavail, bsize } = statfsSync(seen);
-      writeFileSync(join(seen, "filler"), Buffer.alloc(bavail * bsize - left));
-      return () => rmSync(join(seen, "filler"));
+      const { bavail, bsize } = statfsSync(inside);
+      writeFileSync(join(inside, "filler"), Buffer.alloc(bavail * bsize - left));
+      return () => rmSync(join(inside, "filler"));
     },
   };
 }

@@ -85,8 +85,12 @@ export async function startRedis({
 }
 
 /** A MySQL or MariaDB of its own, for tests that stop it; takes about a second. `url` names a new database. */
-export async function startMysql(): Promise<MysqlServer & { url: string }> {
-  const server = mysqlServer(layoutOf(freshFolder("mysql")), inTest);
+export async function startMysql({
+  folder = freshFolder("mysql"),
+}: {
+  folder?: string;
+} = {}): Promise<MysqlServer & { url: string }> {
+  const server = mysqlServer(layoutOf(folder), inTest);
   stopLater(() => server.process.stop());
   await server.start();
   await createDatabase(server.urlOf("mysql"), "doorbuster");
