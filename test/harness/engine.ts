@@ -38,7 +38,11 @@ let processes = 0;
 /** Starts one and, unless `ready` is false, waits until all its gates are open. */
 export async function startEngine(
   servers: { redisUrl: string; databaseUrl: string },
-  { durability = "durable", ready = true }: { durability?: Durability; ready?: boolean } = {},
+  {
+    durability = "durable",
+    ledgerKeepMs = 0,
+    ready = true,
+  }: { durability?: Durability; ledgerKeepMs?: number; ready?: boolean } = {},
 ): Promise<Engine> {
   const log = createLog("silent");
   const redis = connectRedis(servers.redisUrl, "grabs", log);
@@ -52,7 +56,7 @@ export async function startEngine(
   await until("Redis", () => redis.status === "ready");
   const processId = `engine ${++processes}`;
   thread = startLedgerThread(
-    { ...servers, durability, ledgerKeepMs: 0, logLevel: "silent", processId },
+    { ...servers, durability, ledgerKeepMs, logLevel: "silent", processId },
     log,
     { opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation), closed },
   );
@@ -99,16 +103,12 @@ function eventsOf(thread: LedgerHandle) {
   };
 }
 
-/** Nobody writes this sale's shard any more until a recovery takes it over: MySQL falls behind. */
-export async function stopWriting(engines: readonly Engine[], saleId: number): Promise<void> {
-  const shard = shardOf(saleId);
-  await engines[0]?.pool.db
+/** Takes back what `stopWriting` did. */
+export async function writeAgain({ pool }: Engine, saleId: number): Promise<void> {
+  await pool.db
     .update(shards)
-    .set({ leaseOwner: "somebody else", leaseUntil: new Date(Date.now() + 3_600_000) })
-    .where(eq(shards.shard, shard));
-  await until("the writer to let go", () =>
-    engines.every(({ thread }) => thread.status()?.shards[shard]?.owned === false),
-  );
+    .set({ leaseOwner: null, leaseUntil: null })
+    .where(eq(shards.shard, shardOf(saleId)));
 }
 
 /** The latest recovery of the sale's shard. */
