@@ -101,7 +101,7 @@ describe("Redis is killed", () => {
 
   test("while MySQL is behind: the stream still has what MySQL lacks", async () => {
     const saleId = await engine.sale(100);
-    await stopWriting(engine, saleId);
+    await stopWriting([engine], saleId);
     const confirmed = await crowd(engine, saleId, [1, 30]);
     expect(await rowsOf(engine.pool.db, saleId)).toEqual([]);
     await server.process.kill("SIGKILL");
@@ -127,7 +127,7 @@ describe("Redis is emptied", () => {
 
   test("what MySQL lacks is known by the process that confirmed it", async () => {
     const saleId = await engine.sale(50);
-    await stopWriting(engine, saleId);
+    await stopWriting([engine], saleId);
     const confirmed = await crowd(engine, saleId, [1, 30]);
     expect(await rowsOf(engine.pool.db, saleId)).toEqual([]);
     await engine.redis.flushall();
@@ -140,7 +140,7 @@ describe("Redis is emptied", () => {
 
   test("a user's slots and keys come back as they were", async () => {
     const saleId = await engine.sale(50, { userLimit: 3 });
-    await stopWriting(engine, saleId);
+    await stopWriting([engine], saleId);
     for (const key of ["a", "b"]) await engine.grabSurely(saleId, 7, key);
     await engine.redis.flushall();
     expect(await engine.grabSurely(saleId, 7, "b")).toEqual({ kind: "repeated", number: 2 });

@@ -18,7 +18,7 @@ test("a replica that lacks the last moments is promoted, and later the old prima
   expect(await customers.crowd(engine, [1, 30])).toBe(30);
   await customers.assertKept(engine, 100);
   await pair.cutReplication();
-  await stopWriting(engine, saleId);
+  await stopWriting([engine], saleId);
   expect(await customers.crowd(engine, [31, 45])).toBe(15);
 
   await pair.promote();

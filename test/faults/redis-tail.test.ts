@@ -32,7 +32,7 @@ describe("in fast mode", () => {
       const customers = new Customers(saleId);
       expect(await customers.crowd(engine, [1, 30])).toBe(30);
       await customers.assertKept(engine, 100);
-      await stopWriting(engine, saleId);
+      await stopWriting([engine], saleId);
       const file = await lastIncrement(engine.redis);
       const synced = sizeOf(file);
       expect(await customers.crowd(engine, [31, 60])).toBe(30);
@@ -53,7 +53,7 @@ test("in durable mode all that was confirmed is on the disk: a torn write behind
   const engine = await startEngine({ redisUrl: redis.url, databaseUrl: database.url });
   const saleId = await engine.sale(100);
   const customers = new Customers(saleId);
-  await stopWriting(engine, saleId);
+  await stopWriting([engine], saleId);
   expect(await customers.crowd(engine, [1, 40])).toBe(40);
   const file = await lastIncrement(engine.redis);
 

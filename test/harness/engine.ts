@@ -103,6 +103,18 @@ function eventsOf(thread: LedgerHandle) {
   };
 }
 
+/** Nobody writes this sale's shard any more until a recovery takes it over: MySQL falls behind. */
+export async function stopWriting(engines: readonly Engine[], saleId: number): Promise<void> {
+  const shard = shardOf(saleId);
+  await engines[0]?.pool.db
+    .update(shards)
+    .set({ leaseOwner: "somebody else", leaseUntil: new Date(Date.now() + 3_600_000) })
+    .where(eq(shards.shard, shard));
+  await until("the writer to let go", () =>
+    engines.every(({ thread }) => thread.status()?.shards[shard]?.owned === false),
+  );
+}
+
 /** Takes back what `stopWriting` did. */
 export async function writeAgain({ pool }: Engine, saleId: number): Promise<void> {
   await pool.db
