@@ -57,6 +57,21 @@ describe("too long", () => {
     expect(reasons(refused)).toEqual(["overloaded"]);
     expect(old).toEqual([]);
   });
+
+  test("on a link that takes longer than one may wait, those behind a call are sent with the next", async () => {
+    const { calls, queue, grabMany } = await busy();
+    passed = 2 * limits.grabWaitMsMax;
+    await grantAll(calls[0] as Call);
+    grabMany(1);
+    await turn();
+    const behind = grabMany(5);
+    passed += 2 * limits.grabWaitMsMax;
+    await grantAll(calls[1] as Call);
+    expect(behind).toEqual([]);
+    await grantAll(calls[2] as Call);
+    expect(reasons(behind)).toEqual(["granted"]);
+    expect(queue.waiting()).toBe(0);
+  });
 });
 
 describe("failures", () => {

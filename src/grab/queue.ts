@@ -3,8 +3,11 @@
 // single attempt is sent at once. A lane exists for a sale only while it has attempts.
 //
 // The number of attempts that wait is bounded, and so is how long they do; what does not fit is refused at
-// once, what has waited too long is refused instead of sent. A call that Redis does not answer leaves its attempts without a known outcome (they may have won); those that still wait behind it
-// were never sent and are refused as well, so that nobody waits for a Redis that is stuck.
+// once, what has waited too long is refused instead of sent. Too long is `grabWaitMsMax` more than the last call
+// took: on a link that is slower than that, all who wait for their turn would otherwise be refused, and return
+// to wait in vain again. A call that Redis does not answer leaves its attempts without a known outcome (they may
+// have won); those that still wait behind it were never sent and are refused as well, so that nobody waits for a
+// Redis that is stuck.
 
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
@@ -50,6 +53,8 @@ export function createGrabQueue(
 ): GrabQueue {
   const lanes = new Map<number, Lane>();
   let waiting = 0;
+  /** How long Redis took for the last call that it answered; bounded by its command timeout. */
+  let lastCallMs = 0;
 
   function schedule(lane: Lane): void {
     if (lane.scheduled || lane.callsInFlight >= limits.grabCallsInFlightMax) return;
@@ -76,7 +81,7 @@ export function createGrabQueue(
   }
 
   const isStale = (attempt: Attempt | undefined): boolean =>
-    attempt !== undefined && performance.now() - attempt.since > limits.grabWaitMsMax;
+    attempt !== undefined && performance.now() - attempt.since > limits.grabWaitMsMax + lastCallMs;
 
   /** They stand in the order in which they came. */
   function refuseStale(lane: Lane): void {
@@ -95,9 +100,13 @@ export function createGrabQueue(
     }
     lane.callsInFlight += 1;
     const sentAt = performance.now();
+    let answered = false;
     call(lane.saleId, gate, attempts)
       .then(
-        (reply) => answer(lane.saleId, gate, attempts, reply),
+        (reply) => {
+          answered = true;
+          answer(lane.saleId, gate, attempts, reply);
+        },
         (error: unknown) => fail(lane, gate, attempts, error),
       )
       .catch((error: unknown) => {
@@ -109,6 +118,7 @@ export function createGrabQueue(
         const now = performance.now();
         events.called(attempts.length, sentAt - (attempts[0]?.since ?? sentAt), now - sentAt);
         flush(lane);
+        if (answered) lastCallMs = now - sentAt;
       });
   }
 
