@@ -116,9 +116,9 @@ export class Customers {
     );
   }
 
-  /** The longest time between two definite answers, in milliseconds. */
-  longestSilenceMs(): number {
-    const definite = this.answers.filter(({ kind }) => kind !== "unavailable");
+  /** The longest time between two definite answers of those from `since` on, in milliseconds. */
+  longestSilenceMs(since = 0): number {
+    const definite = this.answers.slice(since).filter(({ kind }) => kind !== "unavailable");
     return Math.max(0, ...definite.slice(1).map(({ at }, i) => at - (definite[i]?.at ?? at)));
   }
 }
