@@ -77,12 +77,25 @@ export const limits = {
   warmPassMs: 1_000,
   warmSalesPerPass: 500,
   witnessGrantsMax: 50_000,
+  witnessGoneSeconds: 60,
   workerRestartDelayMsMin: 100,
   workerRestartDelayMsMax: 5_000,
 
   // The audit, and the commands of operators.
   auditSalesPerCut: 200,
+  auditRowsPerPage: 5_000,
+  auditWinnersPerPage: 1_000,
+  auditGroupsMax: 2_048,
+  auditSuspectsMax: 10_000,
+  auditInspectedAtOnce: 500,
+  auditNumbersNamed: 10,
   auditSecondLookMs: 1_500,
+  auditGateWaitMs: 8_000,
+  auditGateLookMs: 500,
+  auditQuietMs: 1_000,
+  auditProgressMs: 100,
+  auditRoundsMax: 3,
+  auditDeadLettersMax: 10_000,
   cliPoolConnections: 2,
 
   // Redis and MySQL clients.
@@ -149,6 +162,9 @@ export const limits = {
   stopDrainMs: 11_000,
   stopDrainGraceMs: 1_000,
   metricsWaitMs: 1_000,
+
+  // The log.
+  logBytesWaitingMax: 1024 * 1024,
 } as const;
 
 /** Throws when two bounds contradict each other; called once at start. */

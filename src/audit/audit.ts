@@ -1,22 +1,24 @@
 // The audit: does what Redis, the stream and MySQL say of every sale agree? It works while sales run. Redis is
-// read first, in one moment; a grant moves from Redis's stream into MySQL and never back, so what is read later
-// can only have more. Whatever looks wrong is looked at again, after a pause, before it becomes a finding.
+// read first, in one moment; then the stream behind MySQL's cursor; then MySQL. A grant moves from the stream
+// into MySQL and never back, so a number that is granted at that moment and then in neither is truly missing.
+// Whatever looks wrong is looked at again, after a pause, before it becomes a finding.
+//
+// While a shard recovers, nothing of it is compared: recovery moves everything there is, and compares by itself.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DatabasePool } from "../db/client.ts";
 import { limits } from "../limits.ts";
-import type { Redis } from "../redis/client.ts";
 import { allShards, shardOf } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
-import { counterFaults, type Fault } from "./counters.ts";
-import { readCut } from "./cut.ts";
+import { counterFaults, type Fault, isWhole } from "./counters.ts";
+import { type Cut, readCut } from "./cut.ts";
+import type { AuditDeps } from "./deps.ts";
+import { Doubts } from "./doubts.ts";
 import type { Finding } from "./finding.ts";
+import type { Fold } from "./fold.ts";
+import { readPending } from "./pending.ts";
+import { auditSale, findingsOf } from "./sale.ts";
 import { saleNow, salesNow, salesPage } from "./sales.ts";
-
-export interface AuditDeps {
-  readonly redis: Redis;
-  readonly pool: DatabasePool;
-}
+import { buriedFindings, shardFaults } from "./shard.ts";
 
 /** One sale as the audit found it. */
 export interface SaleReport {
@@ -25,30 +27,69 @@ export interface SaleReport {
   readonly state: string;
   readonly total: number;
   readonly granted: number;
+  /** Voids included. */
   readonly returned: number;
+  readonly voids: number;
+  /** Rows in MySQL. */
+  readonly recorded: number;
   /** Grants in Redis that MySQL did not have yet. */
   readonly backlog: number;
   readonly winners: number;
-  readonly findings: number;
+  findings: number;
 }
 
 export interface AuditReport {
-  readonly sales: readonly SaleReport[];
-  readonly findings: readonly Finding[];
+  readonly sales: SaleReport[];
+  readonly findings: Finding[];
+}
+
+export interface AuditOptions {
+  /** Only this sale, and the shard that it is on. */
+  readonly saleId?: number | undefined;
+  readonly secondLookMs?: number;
 }
 
 /** Audits every warmed sale, or one. Throws when a server does not answer. */
 export async function audit(
   deps: AuditDeps,
-  { saleId }: { saleId?: number | undefined } = {},
+  { saleId, secondLookMs = limits.auditSecondLookMs }: AuditOptions = {},
 ): Promise<AuditReport> {
-  const report = { sales: [] as SaleReport[], findings: [] as Finding[] };
-  for (const shard of saleId === undefined ? allShards : [shardOf(saleId)]) {
-    for await (const page of pagesOf(deps, shard, saleId)) {
-      await auditPage(deps, shard, page, report);
+  const report: AuditReport = { sales: [], findings: [] };
+  const shards = saleId === undefined ? allShards : [shardOf(saleId)];
+  for (const [shard, faults] of await settledFaults(deps, shards, secondLookMs)) {
+    for (const fault of faults) report.findings.push({ ...fault, shard, numbers: [], count: 1 });
+    if (!faults.some(({ kind }) => kind === "gate")) {
+      for await (const page of pagesOf(deps, shard, saleId)) {
+        await auditWhileOpen(deps, { shard, page, secondLookMs }, report);
+      }
     }
+    report.findings.push(...(await buriedFindings(deps, shard, saleId)));
   }
+  const counts = Map.groupBy(report.findings, (finding) => finding.saleId);
+  for (const sale of report.sales) sale.findings = counts.get(sale.sale)?.length ?? 0;
   return report;
+}
+
+/** A recovery may be at work, and a lease of a process that has just left runs out: both are waited for. */
+async function settledFaults(
+  deps: AuditDeps,
+  shards: readonly number[],
+  secondLookMs: number,
+): Promise<Map<number, Fault[]>> {
+  const faults = new Map<number, Fault[]>();
+  const look = async (at: Iterable<number>) => {
+    for (const shard of [...at]) faults.set(shard, await shardFaults(deps, shard));
+    return [...faults].flatMap(([shard, { length }]) => (length > 0 ? [shard] : []));
+  };
+  const startedAt = performance.now();
+  let faulty = await look(shards);
+  const passes = [...faults.values()].flat().some(({ kind }) => kind !== "stream");
+  const deadline = startedAt + (passes ? limits.auditGateWaitMs : secondLookMs);
+  while (faulty.length > 0 && performance.now() < deadline) {
+    await sleep(Math.min(limits.auditGateLookMs, secondLookMs));
+    faulty = await look(faulty);
+  }
+  return faults;
 }
 
 async function* pagesOf(
@@ -69,47 +110,86 @@ async function* pagesOf(
   }
 }
 
-async function auditPage(
-  deps: AuditDeps,
-  shard: number,
-  page: SaleRow[],
-  report: { sales: SaleReport[]; findings: Finding[] },
-): Promise<void> {
-  let { cut, faults } = await lookAtCounters(deps, shard, page);
-  if (faults.size > 0) {
-    await sleep(limits.auditSecondLookMs);
-    const again = await lookAtCounters(
-      deps,
-      shard,
-      page.filter(({ id }) => faults.has(id)),
-    );
-    faults = again.faults;
-  }
-  for (const row of page) {
-    const found = faults.get(row.id) ?? [];
-    for (const fault of found) {
-      report.findings.push({ ...fault, shard, saleId: row.id, numbers: [], count: 1 });
+interface Page {
+  readonly shard: number;
+  readonly page: readonly SaleRow[];
+  readonly secondLookMs: number;
+}
+
+/** What was found while a recovery came in between counts for nothing, and is looked for again. */
+async function auditWhileOpen(deps: AuditDeps, page: Page, report: AuditReport): Promise<void> {
+  for (let round = 1; ; round += 1) {
+    const { epoch, sales, findings } = await auditPage(deps, page);
+    const now = findings.length > 0 ? await readCut(deps.redis, page.shard, []) : undefined;
+    if (!now || (now.open && now.epoch === epoch) || round === limits.auditRoundsMax) {
+      report.sales.push(...sales);
+      report.findings.push(...findings);
+      return;
     }
-    const sale = cut.sales.get(row.id);
-    report.sales.push({
-      ...{ sale: row.id, name: row.name, state: sale?.state ?? "missing", total: row.total },
-      ...{ granted: sale?.granted ?? 0, returned: sale?.returned ?? 0 },
-      ...{ backlog: (sale?.granted ?? 0) - (sale?.recorded ?? 0), winners: sale?.winners ?? 0 },
-      findings: found.length,
-    });
+    await settledFaults(deps, [page.shard], page.secondLookMs);
   }
 }
 
-async function lookAtCounters({ redis, pool }: AuditDeps, shard: number, page: SaleRow[]) {
+async function auditPage(
+  deps: AuditDeps,
+  { shard, page, secondLookMs }: Page,
+): Promise<AuditReport & { epoch: number }> {
   const ids = page.map(({ id }) => id);
+  const doubts = new Doubts();
+  for (const [saleId, faults] of await counterFaultsOf(deps, shard, ids)) {
+    const look = async () => (await counterFaultsOf(deps, shard, [saleId])).get(saleId) ?? [];
+    if (faults.length > 0) await doubts.add(saleId, look);
+  }
+  const cut = await readCut(deps.redis, shard, ids);
+  const waiting = ids.filter((id) => cut.sales.get(id)?.unrecorded);
+  const pending = await readPending(deps, shard, new Set(waiting), cut.lastId);
+  const findings: Finding[] = pending.broken.map((id) => {
+    const text = `the entry ${id} of the stream cannot be read`;
+    return { kind: "stream", shard, text, numbers: [], count: 1 };
+  });
+  const rows = await salesNow(deps.pool.db, ids);
+  const folds = new Map<number, Fold>();
+  for (const sale of page) {
+    const at = cut.sales.get(sale.id);
+    // A sale that is not whole in Redis is a doubt already; nothing can be compared with it.
+    if (!at || !isWhole(at)) continue;
+    if (at.granted === 0 && at.winners === 0 && rows.get(sale.id)?.lastNumber === 0) continue;
+    folds.set(sale.id, await auditSale(deps, sale, at, pending.sales.get(sale.id), doubts));
+  }
+  const confirmed = await doubts.confirmed(secondLookMs);
+  const sales = page.map((sale) => {
+    const fold = folds.get(sale.id);
+    findings.push(...findingsOf(sale.id, confirmed.get(sale.id) ?? [], fold?.suspects.left));
+    return reportOf(sale, cut, fold);
+  });
+  return { epoch: cut.epoch, sales, findings };
+}
+
+function reportOf({ id, name, total }: SaleRow, cut: Cut, fold: Fold | undefined): SaleReport {
+  const at = cut.sales.get(id);
+  return {
+    ...{ sale: id, name, state: at?.state ?? "missing", total },
+    ...{ granted: at?.granted ?? 0, returned: at?.returned ?? 0, voids: fold?.voids ?? 0 },
+    ...{ recorded: fold?.rows ?? 0, backlog: fold?.backlog ?? 0, winners: at?.winners ?? 0 },
+    findings: 0,
+  };
+}
+
+/** One look at the counters of these sales, by sale. */
+async function counterFaultsOf(
+  { redis, pool }: AuditDeps,
+  shard: number,
+  ids: readonly number[],
+): Promise<Map<number, Fault[]>> {
   const before = await salesNow(pool.db, ids);
   const cut = await readCut(redis, shard, ids);
   const after = await salesNow(pool.db, ids);
-  const faults = new Map<number, Fault[]>();
-  for (const row of page) {
-    const [earlier = row, later = row] = [before.get(row.id), after.get(row.id)];
-    const found = counterFaults(earlier, cut.sales.get(row.id), later);
-    if (found.length > 0) faults.set(row.id, found);
-  }
-  return { cut, faults };
+  return new Map(
+    ids.map((saleId) => {
+      const [earlier, later] = [before.get(saleId), after.get(saleId)];
+      // Only a sale that was removed from MySQL by hand has no row any more, and then nothing is promised.
+      const faults = earlier && later ? counterFaults(earlier, cut.sales.get(saleId), later) : [];
+      return [saleId, faults];
+    }),
+  );
 }

@@ -26,7 +26,9 @@ export type FindingKind =
   /** A winner in Redis without a grant. */
   | "winner_unknown"
   /** Row and winner say different things of one number. */
-  | "winner_differs";
+  | "winner_differs"
+  /** There is so much that not all of it was looked at. */
+  | "more";
 
 export interface Finding {
   readonly kind: FindingKind;

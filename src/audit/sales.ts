@@ -1,10 +1,17 @@
 // MySQL's word on sales.
 
-import { and, asc, eq, gt, inArray, isNotNull, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, gt, inArray, isNotNull, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { grants } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import { sales } from "../sales/table.ts";
 import type { SaleRow } from "../sales/warm.ts";
+
+/** A sale and the greatest number that it has a row of, both of one moment. */
+export interface CountedSale extends SaleRow {
+  /** 0 when there is no row. */
+  readonly lastNumber: number;
+}
 
 /** A shard's warmed sales with ids above `after`, in their order, at most `auditSalesPerCut`. */
 export const salesPage = (db: Database, shard: number, after: number): Promise<SaleRow[]> =>
@@ -25,13 +32,16 @@ export const salesPage = (db: Database, shard: number, after: number): Promise<S
 export async function salesNow(
   db: Database,
   ids: readonly number[],
-): Promise<Map<number, SaleRow>> {
+): Promise<Map<number, CountedSale>> {
   if (ids.length === 0) return new Map();
+  // Backwards along the primary key: MAX would read all rows of the sale.
+  const last = sql<number | null>`(SELECT ${grants.grantNo} FROM ${grants}
+    WHERE ${grants.saleId} = ${sales.id} ORDER BY ${grants.grantNo} DESC LIMIT 1)`;
   const rows = await db
-    .select()
+    .select({ ...getTableColumns(sales), lastNumber: last })
     .from(sales)
     .where(inArray(sales.id, [...ids]));
-  return new Map(rows.map((row) => [row.id, row]));
+  return new Map(rows.map((row) => [row.id, { ...row, lastNumber: Number(row.lastNumber ?? 0) }]));
 }
 
 /** One sale, warmed or not; undefined when there is none. */

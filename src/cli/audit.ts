@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { type AuditReport, audit } from "../audit/audit.ts";
 import { saleNow } from "../audit/sales.ts";
+import { limits } from "../limits.ts";
 import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";
 import { type Servers, withServers } from "./servers.ts";
 
@@ -26,10 +27,31 @@ async function run(servers: Servers, { sale, json }: Options): Promise<number> {
   if (sale !== undefined && !(await saleNow(servers.pool.db, sale))) {
     throw new CannotRun(`There is no sale ${sale}.`);
   }
-  const report = await audit(servers, { saleId: sale });
+  const progress = createProgress();
+  const report = await audit({ ...servers, progress: progress.show }, { saleId: sale });
+  progress.clear();
   if (json) console.log(JSON.stringify(report));
   else print(report);
   return report.findings.length === 0 ? 0 : 1;
+}
+
+/** One line on the terminal that is written over; nothing at all where standard error is no terminal. */
+function createProgress() {
+  const { stderr } = process;
+  const since = performance.now();
+  let shownAt = since;
+  return {
+    show(text: string) {
+      const now = performance.now();
+      const early = now - since < limits.auditQuietMs || now - shownAt < limits.auditProgressMs;
+      if (!stderr.isTTY || early) return;
+      shownAt = now;
+      stderr.write(`\r\x1b[K${text}`);
+    },
+    clear() {
+      if (shownAt > since) stderr.write("\r\x1b[K");
+    },
+  };
 }
 
 function print({ sales, findings }: AuditReport): void {

@@ -1,0 +1,80 @@
+// A sale's winners as Redis has them.
+
+import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
+import { saleKeys } from "../redis/keys.ts";
+import type { Claim } from "./claim.ts";
+
+/** What one user's value says. `readable` is false when a part of it is not as grab.lua writes it. */
+interface Held {
+  readonly claims: Claim[];
+  readonly readable: boolean;
+}
+
+const PART = /^(\d{1,15})(?::(.+))?$/;
+
+/** Reads "17", or by slot "17:keyhash,,19:keyhash", where an empty slot has been given back. */
+function heldBy(user: string, value: string): Held {
+  const userId = Number(user);
+  const claims: Claim[] = [];
+  let readable = /^\d{1,15}$/.test(user);
+  for (const [index, part] of value.split(",").entries()) {
+    if (part === "") continue;
+    const [, number, keyHash = null] = PART.exec(part) ?? [];
+    if (number === undefined) readable = false;
+    else claims.push({ number: Number(number), userId, slot: index + 1, keyHash });
+  }
+  return { claims, readable };
+}
+
+/** One page of a scan; the scan is over when `next` is "0". */
+export interface WinnersPage {
+  readonly next: string;
+  readonly claims: readonly Claim[];
+  /** Users whose value cannot be read. */
+  readonly unreadable: readonly string[];
+}
+
+/** Reads on from `cursor`, "0" at the start. A user may come twice in the course of a scan. */
+async function winnersPage(redis: Redis, saleId: number, cursor: string): Promise<WinnersPage> {
+  const { winners } = saleKeys(saleId);
+  const [next, pairs] = await redis.hscan(winners, cursor, "COUNT", limits.auditWinnersPerPage);
+  const claims: Claim[] = [];
+  const unreadable: string[] = [];
+  for (let i = 0; i < pairs.length; i += 2) {
+    const user = pairs[i] as string;
+    const held = heldBy(user, pairs[i + 1] as string);
+    claims.push(...held.claims);
+    if (!held.readable) unreadable.push(user);
+  }
+  return { next, claims, unreadable };
+}
+
+/** The whole hash, page by page; the next page is under way while one is looked at. */
+export async function* winnersInRedis(redis: Redis, saleId: number): AsyncGenerator<WinnersPage> {
+  let page = await winnersPage(redis, saleId, "0");
+  while (page.next !== "0") {
+    const following = winnersPage(redis, saleId, page.next);
+    // Whoever breaks off does not wait for it.
+    following.catch(() => undefined);
+    yield page;
+    page = await following;
+  }
+  yield page;
+}
+
+/** What these users hold now. */
+export async function winnersOf(
+  redis: Redis,
+  saleId: number,
+  userIds: readonly number[],
+): Promise<Map<number, Held>> {
+  if (userIds.length === 0) return new Map();
+  const values = await redis.hmget(saleKeys(saleId).winners, ...userIds.map(String));
+  return new Map(
+    userIds.flatMap((userId, index) => {
+      const value = values[index];
+      return value == null ? [] : [[userId, heldBy(String(userId), value)] as const];
+    }),
+  );
+}

@@ -1,0 +1,42 @@
+// `bun run doorbuster`, as a process of its own.
+
+import type { AuditReport } from "../../src/audit/audit.ts";
+import { watch } from "./api.ts";
+import { until } from "./until.ts";
+
+/** Long enough for an audit of a shard whose gate does not open. */
+const WITHIN_MS = 40_000;
+
+export interface CliEnd {
+  readonly code: number;
+  /** Standard output and error together. */
+  readonly output: string;
+  /** The most memory that it had resident. */
+  readonly peakBytes: number;
+}
+
+/** Runs one command to its end. */
+export async function runCli(
+  servers: { redisUrl: string; databaseUrl: string } | undefined,
+  ...words: string[]
+): Promise<CliEnd> {
+  const child = watch(
+    [process.execPath, "--no-orphans", "--no-env-file", "src/cli/main.ts", ...words],
+    servers ? { REDIS_URL: servers.redisUrl, DATABASE_URL: servers.databaseUrl } : {},
+  );
+  await until(`the end of ${words.join(" ")}`, () => child.exitCode() !== undefined, {
+    withinMs: WITHIN_MS,
+  });
+  // The process is gone; this waits for the rest of what it has written.
+  await child.end("SIGKILL");
+  return { code: child.exitCode() ?? -1, output: child.output(), peakBytes: child.peakBytes() };
+}
+
+/** Runs `audit --json` and reads what it says. */
+export async function runAudit(
+  servers: { redisUrl: string; databaseUrl: string },
+  ...words: string[]
+): Promise<{ code: number; report: AuditReport; peakBytes: number }> {
+  const { code, output, peakBytes } = await runCli(servers, "audit", "--json", ...words);
+  return { code, peakBytes, report: JSON.parse(output) as AuditReport };
+}
