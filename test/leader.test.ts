@@ -3,23 +3,26 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
 import { openPool } from "../src/db/client.ts";
+import type { RedisServer } from "../src/embedded/redis.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
 import type { WitnessedGrant } from "../src/ledger/protocol.ts";
 import { recover } from "../src/ledger/recover.ts";
 import { ShardWriter } from "../src/ledger/shard.ts";
-import { processes, shards, witnesses } from "../src/ledger/table.ts";
+import { processes, recoveries, shards, witnesses } from "../src/ledger/table.ts";
 import { WitnessStand } from "../src/ledger/witness.ts";
 import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
 import { ledgerContext, newSale, rowsOf, shardRow } from "./harness/ledger.ts";
 import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
+let server: RedisServer;
 let servers: { redisUrl: string; databaseUrl: string };
 let db: ReturnType<typeof openPool>["db"];
 let shard = 0;
 
 beforeAll(async () => {
   const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  server = redis;
   servers = { redisUrl: redis.url, databaseUrl: database.url };
   const pool = openPool(database.url, 4);
   stopLater(() => pool.close());
@@ -45,7 +48,7 @@ async function stuckLeader(name: string) {
   });
   const outcome = lead(context).catch((error: unknown) => error);
   await stuck;
-  return { outcome, goOn: () => goOn([]) };
+  return { context, outcome, goOn: () => goOn([]) };
 }
 
 const gate = async (context: LedgerContext) => context.redis.hgetall(shardKeys(shard).gate);
@@ -160,6 +163,22 @@ describe("a leader that stands still", () => {
   });
 });
 
+test("a Redis that was restarted in the middle of a recovery stays closed until the next one", async () => {
+  shard = 11;
+  const leader = await stuckLeader("leader");
+  await server.process.kill("SIGKILL");
+  await server.process.start();
+  const next = await ledgerContext(servers, "next leader");
+  // Where each second is synced, the scripts may be loaded into a Redis that has lost what was restored.
+  await next.redis.hset(shardKeys(shard).gate, { epoch: "1", state: "closed" });
+  await until("the leader's connection", () => leader.context.redis.status === "ready");
+  leader.goOn();
+  expect(String(await leader.outcome)).toContain("restarted");
+  expect(await gate(next)).toEqual({ epoch: "1", state: "closed" });
+  expect(await lead(next)).toBe("recovered");
+  expect(await gate(next)).toEqual({ epoch: "2", state: "open" });
+});
+
 describe("witnesses", () => {
   const heartbeat = (id: string, host = "another host") =>
     db.insert(processes).values({
@@ -197,6 +216,17 @@ describe("witnesses", () => {
     await heartbeat("a dead one");
     await db.update(processes).set({ heartbeatAt: sql`NOW(3) - INTERVAL 1 HOUR` });
     expect(await lead(await ledgerContext(servers, "leader"))).toBe("recovered");
+  });
+
+  test("one that died a moment ago is counted among those who could not be asked", async () => {
+    shard = 12;
+    await db.delete(processes);
+    await heartbeat("a dead one");
+    await db.update(processes).set({ heartbeatAt: sql`NOW(3) - INTERVAL 20 SECOND` });
+    expect(await lead(await ledgerContext(servers, "leader"))).toBe("recovered");
+    const [row] = await db.select().from(recoveries).where(eq(recoveries.shard, shard));
+    expect(row).toMatchObject({ unheard: 1, voids: 0 });
+    await db.delete(processes);
   });
 
   test("two witnesses who claim one number: the first row stands, and one user keeps one grant", async () => {

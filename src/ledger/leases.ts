@@ -7,6 +7,7 @@ import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { killConnection } from "../db/locks.ts";
 import { limits } from "../limits.ts";
 import type { LedgerContext } from "./context.ts";
+import { compareIds } from "./entry.ts";
 import { leaseEnd } from "./lease.ts";
 import { livingProcesses, ownScripts, thisPlace } from "./liveness.ts";
 import type { ShardWriter } from "./shard.ts";
@@ -49,10 +50,11 @@ export class Leases {
           ),
         );
     }
+    const cursors = this.writers.map((writer) => writer.cursor);
     const rows = await db
       .select({
         ...{ shard: shards.shard, owner: shards.leaseOwner, incarnation: shards.incarnation },
-        epoch: shards.epoch,
+        ...{ epoch: shards.epoch, lastId: shards.lastId },
         expired: sql<number | null>`${shards.leaseUntil} < NOW(3)`,
         connectionId: shards.connectionId,
       })
@@ -67,7 +69,9 @@ export class Leases {
       const writer = this.writers[row.shard];
       if (!writer?.owned) continue;
       held += 1;
-      if (row.owner !== processId || held > share) {
+      // A cursor that went back says that MySQL has been restored from an older copy: the next claim looks.
+      const wentBack = compareIds(row.lastId, cursors[row.shard] ?? "0-0") < 0;
+      if (row.owner !== processId || wentBack || held > share) {
         held -= 1;
         void writer.release();
       }

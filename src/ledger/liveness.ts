@@ -42,6 +42,19 @@ export async function livingProcesses(db: Database): Promise<string[]> {
   return beating.filter((one) => !isGone(one)).map(({ id }) => id);
 }
 
+/**
+ * The ids of the processes that have served within `witnessGoneSeconds` and are gone without having said so: what
+ * only they knew nobody knows.
+ */
+export async function lostProcesses(db: Database): Promise<string[]> {
+  const lately = await db
+    .select({ id: processes.id })
+    .from(processes)
+    .where(gt(processes.heartbeatAt, secondsFromNow(-limits.witnessGoneSeconds)));
+  const living = new Set(await livingProcesses(db));
+  return lately.filter(({ id }) => !living.has(id)).map(({ id }) => id);
+}
+
 /** What a process says of its scripts when it enrols. */
 export const ownScripts: string = JSON.stringify(scriptSources);
 

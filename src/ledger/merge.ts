@@ -54,8 +54,7 @@ export async function mergeDamagedSales(
     const damaged = new Set(await damagedOf(context.redis, page));
     for (const sale of page) {
       const seen = witnessed.get(sale.id) ?? [];
-      const newer = seen.some((grant) => grant.grantNo > sale.granted);
-      if (damaged.has(sale) || torn.has(sale.id) || newer)
+      if (damaged.has(sale) || torn.has(sale.id) || seen.length > 0)
         await mergeSale(recovery, sale, seen, merged);
     }
     const last = page.at(-1);

@@ -50,6 +50,11 @@ export class ShardWriter {
     return this.#running !== undefined;
   }
 
+  /** How far MySQL is, as this writer has heard from it while it has held the lease. */
+  get cursor(): string {
+    return this.owned ? this.#cursor : "0-0";
+  }
+
   /** Age of the oldest entry that is read and not written yet, in milliseconds. */
   get lagMs(): number {
     return this.#oldestReadAt === undefined ? 0 : Math.max(0, Date.now() - this.#oldestReadAt);

@@ -97,6 +97,8 @@ export const recoveries = mysqlTable(
     salesRebuilt: int("sales_rebuilt", { unsigned: true }).notNull(),
     grantsRestored: int("grants_restored", { unsigned: true }).notNull(),
     voids: int("voids", { unsigned: true }).notNull(),
+    /** Processes that served shortly before and could not be asked: what only they knew is lost without a number. */
+    unheard: int("unheard", { unsigned: true }).notNull().default(0),
     milliseconds: int("milliseconds", { unsigned: true }).notNull(),
     createdAt: createdAt(),
   },

@@ -6,11 +6,10 @@
 import { and, eq, gt, inArray, lte, ne } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
-import { sales } from "../sales/table.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { livingProcesses } from "./liveness.ts";
 import type { WitnessedGrant } from "./protocol.ts";
-import { shards, witnesses } from "./table.ts";
+import { grants, shards, witnesses } from "./table.ts";
 
 /** Hands in what this process knows of a shard and MySQL does not have, once per epoch. */
 export class WitnessStand {
@@ -45,20 +44,30 @@ export class WitnessStand {
   }
 }
 
-/** Leaves out what the ledger has recorded anyway, which is nearly all. */
-async function unrecorded(db: Database, grants: WitnessedGrant[]): Promise<WitnessedGrant[]> {
-  const ids = [...new Set(grants.map((grant) => grant.saleId))];
-  if (ids.length === 0) return [];
-  const rows = await db
-    .select({ id: sales.id, granted: sales.granted })
-    .from(sales)
-    .where(inArray(sales.id, ids));
-  const recorded = new Map(rows.map((row) => [row.id, row.granted]));
-  return grants.filter((grant) => grant.grantNo > (recorded.get(grant.saleId) ?? 0));
+/**
+ * Leaves out what MySQL has exactly so, which is nearly all. The rows are asked, not the sale's counter: a ledger
+ * that has lost entries has moved the counter past them. And the user counts: of two Redis that both thought
+ * themselves the primary, one may have given the same number to somebody else.
+ */
+async function unrecorded(db: Database, known: WitnessedGrant[]): Promise<WitnessedGrant[]> {
+  const missing: WitnessedGrant[] = [];
+  for (const [saleId, ofSale] of Map.groupBy(known, (grant) => grant.saleId)) {
+    for (let at = 0; at < ofSale.length; at += limits.batchGrantsMax) {
+      const some = ofSale.slice(at, at + limits.batchGrantsMax);
+      const numbers = some.map(({ grantNo }) => grantNo);
+      const rows = await db
+        .select({ grantNo: grants.grantNo, userId: grants.userId })
+        .from(grants)
+        .where(and(eq(grants.saleId, saleId), inArray(grants.grantNo, numbers)));
+      const owners = new Map(rows.map((row) => [row.grantNo, row.userId]));
+      missing.push(...some.filter(({ grantNo, userId }) => owners.get(grantNo) !== userId));
+    }
+  }
+  return missing;
 }
 
 /**
- * Waits until every living process has handed in, and returns what they know by sale. A process that stops
+ * Waits until every living process has handed in, and returns what they know and MySQL does not, by sale. A process that stops
  * answering is waited for until its heartbeat is old. `onWait` is called while waiting, to keep the lease.
  */
 export async function hearWitnesses(
@@ -83,7 +92,8 @@ export async function hearWitnesses(
     .select()
     .from(witnesses)
     .where(and(ofRecovery, ne(witnesses.grantNo, 0)));
-  return Map.groupBy(rows, (row) => row.saleId);
+  // A process may have handed in before the stream was drained.
+  return Map.groupBy(await unrecorded(db, rows), (row) => row.saleId);
 }
 
 /** Removes what was handed in for this recovery and for earlier ones. */

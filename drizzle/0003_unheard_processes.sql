@@ -1,0 +1,1 @@
+ALTER TABLE `recoveries` ADD `unheard` int unsigned DEFAULT 0 NOT NULL;

@@ -1,0 +1,111 @@
+// A ledger that has lost entries between the grab and MySQL: the writer does not write past the hole, and recovery
+// fills it from what Redis and the processes still know.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { deadLetters } from "../src/ledger/table.ts";
+import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
+import { sales } from "../src/sales/table.ts";
+import {
+  crowd,
+  type Engine,
+  latestRecovery,
+  startEngine,
+  stopWriting,
+  untilRows,
+  writeAgain,
+} from "./harness/engine.ts";
+import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+let engine: Engine;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  engine = await startEngine({ redisUrl: redis.url, databaseUrl: database.url });
+});
+afterAll(stopEverything);
+
+/** A sale whose first grants are only in Redis; what one grab at a time puts into entries of their own. */
+async function unrecorded(): Promise<{ saleId: number; confirmed: [number, number][] }> {
+  const saleId = await engine.sale(30);
+  await stopWriting([engine], saleId);
+  return { saleId, confirmed: await crowd(engine, saleId, [1, 12], 1) };
+}
+
+/** The recovery that the loss has led to. */
+const recovered = (saleId: number) =>
+  until("a recovery after the first", async () => {
+    const latest = await latestRecovery(engine, saleId);
+    return (latest?.epochFrom ?? 0) > 0 ? latest : undefined;
+  });
+
+describe("entries are lost", () => {
+  test("that nobody has read, at the beginning: what the winners say is recorded", async () => {
+    const { saleId, confirmed } = await unrecorded();
+    const { ledger } = shardKeys(shardOf(saleId));
+    await engine.redis.xtrim(ledger, "MAXLEN", 5);
+    await writeAgain(engine, saleId);
+    await untilRows(engine, saleId, confirmed);
+    expect(await recovered(saleId)).toMatchObject({ voids: 0, salesRebuilt: 1 });
+    expect(await engine.grabSurely(saleId, 13)).toEqual({ kind: "granted", number: 13 });
+  });
+
+  test("in the middle: the writer stops at the hole, and recovery fills it", async () => {
+    const { saleId, confirmed } = await unrecorded();
+    const { ledger } = shardKeys(shardOf(saleId));
+    const entries = await engine.redis.xrange(ledger, "-", "+");
+    for (const at of [-4, -5]) await engine.redis.xdel(ledger, entries.at(at)?.[0] ?? "");
+    await writeAgain(engine, saleId);
+    await untilRows(engine, saleId, confirmed);
+    expect(await recovered(saleId)).toMatchObject({ grantsRestored: 2, voids: 0 });
+    expect((await recovered(saleId)).reason).toContain("instead of 8");
+  });
+
+  test("with their winners: this process knows them, so no number is void", async () => {
+    const { saleId, confirmed } = await unrecorded();
+    const { ledger } = shardKeys(shardOf(saleId));
+    const entries = await engine.redis.xrange(ledger, "-", "+");
+    await engine.redis.xdel(ledger, entries.at(-6)?.[0] ?? "");
+    await engine.redis.hdel(saleKeys(saleId).winners, "7");
+    await writeAgain(engine, saleId);
+    await untilRows(engine, saleId, confirmed);
+    expect(await engine.grabSurely(saleId, 7)).toEqual({ kind: "repeated", number: 7 });
+  });
+});
+
+describe("a number that cannot be", () => {
+  test.each([
+    ["is the sale's own count", (saleId: number) => ({ key: "sale" as const, saleId })],
+    ["is a winner's", (saleId: number) => ({ key: "winners" as const, saleId })],
+  ])("%s: that sale is paused and reported, and the shard's others go on", async (_, damage) => {
+    const saleId = await engine.sale(30);
+    const confirmed = await crowd(engine, saleId, [1, 5]);
+    await untilRows(engine, saleId, confirmed);
+    let neighbour = await engine.sale(30);
+    while (shardOf(neighbour) !== shardOf(saleId)) neighbour = await engine.sale(30);
+    const { key } = damage(saleId);
+    const field = key === "sale" ? { granted: 1_000_000_000 } : { 99: "1000000000" };
+    await engine.redis.hset(saleKeys(saleId)[key], field);
+    await engine.redis.script("FLUSH");
+    expect(await engine.grabSurely(neighbour, 1)).toEqual({ kind: "granted", number: 1 });
+    expect(await engine.grabSurely(saleId, 6)).toEqual({ kind: "paused" });
+    expect(await engine.grabSurely(saleId, 5)).toMatchObject({ kind: "repeated" });
+    await untilRows(engine, saleId, confirmed);
+    const [letter] = (await engine.pool.db.select().from(deadLetters)).slice(-1);
+    expect(letter).toMatchObject({ saleId, grantNo: 0 });
+    expect(letter?.payload).toContain("1000000000");
+    const paused = (await engine.pool.db.select().from(sales)).filter((sale) => sale.id === saleId);
+    expect(paused[0]).toMatchObject({ state: "paused", granted: 5 });
+  });
+});
+
+test("what a dead leader was building is removed by the next one", async () => {
+  const saleId = await engine.sale(30);
+  const { rebuilds } = shardKeys(shardOf(saleId));
+  const left = `${saleKeys(saleId).winners}:left`;
+  await engine.redis.hset(left, { 1: "1" });
+  await engine.redis.sadd(rebuilds, left);
+  await engine.redis.script("FLUSH");
+  await engine.grabSurely(saleId, 1);
+  await until("the keys to be gone", async () => (await engine.redis.exists(left, rebuilds)) === 0);
+});
