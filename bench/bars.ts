@@ -1,6 +1,7 @@
 // What the service is meant to reach, and whether it did. Of figures with rate limits on and off the worse
 // one counts.
 
+import type { Auditing } from "./auditing.ts";
 import type { BareFigure, RedisFigure } from "./baselines.ts";
 import type { Figure } from "./figures.ts";
 import type { Growth } from "./growth.ts";
@@ -11,6 +12,7 @@ export interface Results {
   readonly redis: readonly RedisFigure[];
   readonly figures: readonly Figure[];
   readonly growth: Growth | undefined;
+  readonly auditing: Auditing | undefined;
 }
 
 export interface Bar {
@@ -45,7 +47,7 @@ const atLeast: Judge = (what, values, bar, aim, unit) => {
 };
 
 /** The bars that this run has figures for. */
-export function judge({ redis, figures, growth }: Results): Bar[] {
+export function judge({ redis, figures, growth, auditing }: Results): Bar[] {
   const of = (scenario: string) => figures.filter((figure) => figure.scenario === scenario);
   const base = redis[0]?.perSecond;
   const ratios = (scenario: string) =>
@@ -85,5 +87,12 @@ export function judge({ redis, figures, growth }: Results): Bar[] {
       1.1,
       "×",
     ),
+    ...(auditing
+      ? [
+          ...atMost("audit of 1,000,000 grants", [auditing.seconds], 20, 10, "s"),
+          ...atMost("memory of that audit", [auditing.megabytes], 300, 250, "MB"),
+          ...atMost("its slowest command in Redis", [auditing.slowestMs], 20, 10, "ms"),
+        ]
+      : []),
   ];
 }

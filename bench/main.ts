@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { CannotStart } from "../src/embedded/errors.ts";
+import { measureAuditing } from "./auditing.ts";
 import { judge, type Results } from "./bars.ts";
 import { type BaseLines, meanOf, measureBaseLines } from "./baselines.ts";
 import { GRABS, runGrabs } from "./grabs.ts";
@@ -24,7 +25,7 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
   const { parts, connections, seconds, warmUpSeconds } = options;
   const run = { connections, seconds, warmUpSeconds };
   const results: { -readonly [Name in keyof Results]: Results[Name] } = {
-    ...{ bare: undefined, redis: [], figures: [], growth: undefined },
+    ...{ bare: undefined, redis: [], figures: [], growth: undefined, auditing: undefined },
   };
   const base = { connections, seconds: Math.min(seconds, BASE_SECONDS_MAX) };
   let before: BaseLines | undefined;
@@ -34,6 +35,8 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
       before = await measureBaseLines(bench, base);
     } else if (part === "growth") {
       results.growth = await measureGrowth(bench, run);
+    } else if (part === "audit") {
+      results.auditing = await measureAuditing(bench);
     } else if (isReads(part)) {
       results.figures = [...results.figures, await runReads(bench, part, run)];
     } else if (isGrabs(part)) {
@@ -48,7 +51,8 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
 }
 
 /** True when every audit agreed. */
-const isSound = ({ figures, growth }: Results): boolean =>
+const isSound = ({ figures, growth, auditing }: Results): boolean =>
+  (auditing?.clean ?? true) &&
   [...figures, ...(growth?.legs ?? [])].every(({ audit }) => audit?.agrees ?? true);
 
 async function bench(options: BenchOptions, opened: Opened, stop: AbortSignal): Promise<number> {

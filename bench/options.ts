@@ -10,6 +10,7 @@ export const PARTS = [
   "own list",
   "login",
   "growth",
+  "audit",
 ] as const;
 export type Part = (typeof PARTS)[number];
 

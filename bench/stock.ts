@@ -15,6 +15,8 @@ import type { System } from "./system.ts";
 
 const ROWS_PER_STATEMENT = 20_000;
 const SALES_PER_STATEMENT = 500;
+/** More at once would take Redis longer than its client waits. */
+const WINNERS_PER_TRIP = 100_000;
 
 /** A coupon's name; all have one length. */
 export const couponName = (number: number): string => `sale-${String(number).padStart(6, "0")}`;
@@ -94,7 +96,11 @@ export async function loadSales(system: System, loaded: readonly LoadedSale[]): 
 async function loadRedis({ redis, seller }: System, sale: LoadedSale, now: Date): Promise<void> {
   const { id, total, winners } = sale;
   const keys = saleKeys(id);
-  const pipeline = redis.pipeline();
+  let pipeline = redis.pipeline();
+  const send = async () => {
+    for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+    pipeline = redis.pipeline();
+  };
   pipeline.hset(
     keys.sale,
     ...saleFields({
@@ -109,9 +115,10 @@ async function loadRedis({ redis, seller }: System, sale: LoadedSale, now: Date)
     if (fields.length === 1_000 || number === winners) {
       pipeline.hset(keys.winners, ...fields);
       fields = [];
+      if (number % WINNERS_PER_TRIP === 0) await send();
     }
   }
-  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+  await send();
 }
 
 async function insertGrants(

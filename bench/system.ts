@@ -104,6 +104,8 @@ export interface System {
   readonly redis: Redis;
   readonly database: DatabasePool;
   readonly seller: { id: number; username: string; kind: "seller" };
+  /** Its servers, as settings of the service and of its commands. */
+  readonly servers: { readonly REDIS_URL: string; readonly DATABASE_URL: string };
   /** Starts the service and waits until it is ready; gives the milliseconds that took. */
   start(rateLimits: "on" | "off"): Promise<number>;
   /** Where the running service answers. */
@@ -150,13 +152,13 @@ export async function openSystem(bench: Bench): Promise<System> {
     api = undefined;
   };
   opened.add(stop);
+  const servers = { REDIS_URL: server.url, DATABASE_URL: databaseUrl };
   return {
-    ...{ bench, redis, database, seller, stop },
+    ...{ bench, redis, database, seller, servers, stop },
     async start(rateLimits) {
       const since = performance.now();
-      const settings = { REDIS_URL: server.url, DATABASE_URL: databaseUrl };
       api = await startApi(
-        { ...settings, JWT_SECRET: bench.secret, RATE_LIMITS: rateLimits },
+        { ...servers, JWT_SECRET: bench.secret, RATE_LIMITS: rateLimits },
         bench.profile,
       );
       return performance.now() - since;

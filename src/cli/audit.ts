@@ -59,16 +59,15 @@ function print({ sales, findings }: AuditReport): void {
   const shown = sales
     .toSorted((a, b) => b.findings - a.findings || b.granted - a.granted || a.sale - b.sale)
     .slice(0, SALES_SHOWN);
-  if (shown.length > 0) console.log(Bun.inspect.table(shown));
+  // The name of a row, so that the table has no column of its own that counts.
+  const rows = shown.map(({ sale, ...rest }) => [`sale ${sale}`, rest] as const);
+  if (rows.length > 0) console.log(Bun.inspect.table(Object.fromEntries(rows)));
   if (shown.length < sales.length) console.log(`and ${sales.length - shown.length} more sales`);
   for (const { saleId: id, shard, kind, text, numbers, count } of findings) {
     const list = numbers.slice(0, NUMBERS_SHOWN).join(", ");
     const about = list === "" ? "" : `: ${list}${count > numbers.length ? ", …" : ""} (${count})`;
     console.log(`${id === undefined ? `shard ${shard}` : `sale ${id}`}  ${kind}  ${text}${about}`);
   }
-  console.log(
-    findings.length === 0
-      ? `${sales.length} sales agree.`
-      : `${findings.length} findings in ${sales.length} sales.`,
-  );
+  const looked = sales.length === 1 ? "1 sale" : `${sales.length} sales`;
+  console.log(`Compared ${looked}: ${findings.length === 0 ? "no" : findings.length} findings.`);
 }
