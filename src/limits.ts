@@ -164,6 +164,9 @@ export const limits = {
   metricsWaitMs: 1_000,
 
   // The log.
+  logCharsWaitingMax: 1024 * 1024,
+
+  // The log.
   logBytesWaitingMax: 1024 * 1024,
 } as const;
 
