@@ -224,6 +224,12 @@ export const grabChecks = {
     expect((await rig.seen()).winners).toEqual({ 1: "17:k,18:l," });
   },
 
+  "nothing that a grab writes has a lifetime": async (rig, redis) => {
+    await rig.put({});
+    await rig.grab(by(1, 2));
+    for (const key of Object.values(rig.keys)) expect(await redis.pttl(key)).toBeLessThan(0);
+  },
+
   "the backlog is bounded in grants, also within one call": async (rig) => {
     await rig.put({ sale: { granted: 3, recorded: 1 } });
     expect(await rig.grab(by(1, 2, 3), { backlogMax: 4 })).toEqual([

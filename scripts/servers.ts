@@ -1,0 +1,74 @@
+// What every run of tests needs: a folder of its own, and a MySQL or MariaDB to make databases on.
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ensureServers } from "../src/embedded/install.ts";
+import { layoutOf } from "../src/embedded/layout.ts";
+import { mysqlServer } from "../src/embedded/mysql.ts";
+
+export const ROOT = new URL("..", import.meta.url).pathname;
+const ALL = join(ROOT, ".data/test");
+
+export interface TestServers {
+  /** Removed at the end. */
+  readonly folder: string;
+  /** For `bun test`: where the tests find the server and the folder. */
+  readonly environment: { readonly DATABASE_URL: string; readonly TEST_FOLDER: string };
+  /** Aborted by a signal; the tests are to end, and this process stays to tidy up. */
+  readonly stop: AbortSignal;
+}
+
+export const say = (text: string): void => console.log(text);
+
+/** Folders are named after the process, so that those of runs that were killed can be told and removed. */
+function makeFolder(): string {
+  mkdirSync(ALL, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(ALL)) {
+    if (!isAlive(Number(name.split("-")[0]))) {
+      rmSync(join(ALL, name), { recursive: true, force: true });
+    }
+  }
+  const folder = join(ALL, `${process.pid}-${randomBytes(3).toString("hex")}`);
+  mkdirSync(join(folder, "shared"), { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Starts a server, or takes the one that DATABASE_URL names, hands it to `work`, and stops it. Throws
+ * `CannotStart` when there is none to be had.
+ */
+export async function withTestServers<Result>(
+  work: (servers: TestServers) => Promise<Result>,
+): Promise<Result> {
+  const given = process.env.DATABASE_URL;
+  await ensureServers({ redis: true, mysql: !given }, say);
+  const folder = makeFolder();
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => stop.abort());
+  }
+  const mysql = given
+    ? undefined
+    : mysqlServer(layoutOf(join(folder, "shared")), { keepUp: true, onSay: say });
+  try {
+    await mysql?.start();
+    const DATABASE_URL = given ?? mysql?.urlOf("mysql") ?? "";
+    return await work({
+      ...{ folder, stop: stop.signal },
+      environment: { DATABASE_URL, TEST_FOLDER: folder },
+    });
+  } finally {
+    await mysql?.process.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
