@@ -35,6 +35,7 @@ const OURS = new Set([
   "run",
   "test",
   "bench",
+  "chaos",
 ]);
 
 export function layoutOf(dataFolder: string): Layout {

@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly onSay: (text: string) => void;
   /** Once aborted, it is not started any more. */
   readonly signal?: AbortSignal | undefined;
+  /** What each start goes through, such as `env` with settings; a program that becomes the server, so that the pid stays. */
+  readonly through?: () => readonly string[];
 }
 
 export class ServerProcess {
@@ -100,7 +102,7 @@ export class ServerProcess {
       truncateSync(logFile);
     }
     const log = openSync(logFile, "a", 0o600);
-    const child = Bun.spawn([...command], {
+    const child = Bun.spawn([...(this.#options.through?.() ?? []), ...command], {
       detached: true,
       stdin: "ignore",
       stdout: log,

@@ -1,0 +1,172 @@
+// What is broken: two processes of the service with their ledger threads, one Redis, one MariaDB or MySQL, and a
+// breakable link between any two that talk to each other. Everything is in one folder of the run.
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { sql } from "drizzle-orm";
+import { addSeller } from "../bench/stock.ts";
+import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
+import { migrate } from "../src/db/migrate.ts";
+import { ensureServers } from "../src/embedded/install.ts";
+import { type Layout, layoutOf, socketFolder } from "../src/embedded/layout.ts";
+import { createDatabase, type MysqlServer, mysqlServer } from "../src/embedded/mysql.ts";
+import { findDatabase, findRedis } from "../src/embedded/programs.ts";
+import { redisServer } from "../src/embedded/redis.ts";
+import { createLog } from "../src/log.ts";
+import { connectRedis, type Redis } from "../src/redis/client.ts";
+import { Api } from "./api.ts";
+import { bears, clockMover, type MoveClock } from "./clock.ts";
+import { mountSmallDisk, type SmallDisk } from "./disk.ts";
+import { Random } from "./random.ts";
+import type { FaultKind } from "./schedule.ts";
+import { type Server, serverOf } from "./server.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+const RUNS = join(ROOT, ".data/chaos");
+const APIS = 2;
+/** The service's own user: without the rights that would let it write to a read-only server. */
+const DATABASE = "doorbuster";
+const SELLER = "chaos-seller";
+
+export const say = (text: string): void => console.error(text);
+
+export interface ChaosSystem {
+  readonly folder: string;
+  readonly secret: string;
+  readonly seller: { readonly id: number; readonly username: string };
+  readonly apis: readonly Api[];
+  readonly redis: Server;
+  readonly mysql: Server;
+  /** A connection to Redis past all links. */
+  readonly redisClient: Redis;
+  /** A connection to the database as its master, past all links. */
+  connect(): Promise<DatabaseConnection>;
+  readonly databaseUrl: string;
+  readonly disk: { readonly of: "redis" | "mysql"; readonly small: SmallDisk } | undefined;
+  readonly moveClock: MoveClock | undefined;
+  /** Faults that this machine cannot do, with the reason. */
+  readonly cannot: ReadonlyMap<FaultKind, string>;
+  /** What ended though nobody ended it, one sentence each. */
+  readonly deaths: string[];
+  /** Ends everything; removes the folder unless it is to be kept. */
+  close(keep: boolean): Promise<void>;
+}
+
+/** Folders are named after the process; those of runs that ended well and were not tidied up are removed. */
+function makeFolder(): string {
+  mkdirSync(RUNS, { recursive: true, mode: 0o700 });
+  const folder = join(RUNS, `${process.pid}-${randomBytes(2).toString("hex")}`);
+  mkdirSync(folder, { mode: 0o700 });
+  return folder;
+}
+
+async function whatCannotBe(disk: unknown, move: MoveClock | undefined) {
+  const cannot = new Map<FaultKind, string>();
+  if (!disk) cannot.set("disk full", "needs the right to mount a tmpfs");
+  const programs = [
+    ["clock of api moved", process.execPath],
+    ["clock of redis moved", findRedis() ?? ""],
+    ["clock of mysql moved", findDatabase(undefined)?.path ?? ""],
+  ] as const;
+  for (const [kind, program] of programs) {
+    if (!move) cannot.set(kind, "needs libfaketime (Debian's package faketime)");
+    else if (!(await bears(move, program))) cannot.set(kind, "does not run under libfaketime");
+  }
+  return cannot;
+}
+
+/** Makes the database, its user, the tables and the seller. */
+async function fillDatabase(mysql: MysqlServer) {
+  await createDatabase(mysql.urlOf("mysql"), DATABASE);
+  await migrate(mysql.urlOf(DATABASE));
+  const connection = await openConnection(mysql.urlOf(DATABASE));
+  try {
+    const { db } = connection;
+    await db.execute(sql.raw(`CREATE USER ${DATABASE}@localhost`));
+    await db.execute(sql.raw(`GRANT ALL ON ${DATABASE}.* TO ${DATABASE}@localhost`));
+    return await addSeller(db, SELLER);
+  } finally {
+    await connection.close();
+  }
+}
+
+interface Opening {
+  readonly seed: string;
+  readonly service: string;
+  readonly stop: AbortSignal;
+}
+
+/** Starts all of it and waits until both processes of the service are ready. Leaves nothing behind when it throws. */
+export async function openSystem({ seed, service, stop }: Opening): Promise<ChaosSystem> {
+  await ensureServers({ redis: true, mysql: true }, say);
+  const folder = makeFolder();
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (keep: boolean) => {
+    for (let end = closers.pop(); end; end = closers.pop()) await end();
+    if (!keep) rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    return await open({ seed, service, stop }, folder, closers, close);
+  } catch (error) {
+    await close(false);
+    throw error;
+  }
+}
+
+async function open(
+  { seed, service, stop }: Opening,
+  folder: string,
+  closers: (() => Promise<void> | void)[],
+  close: (keep: boolean) => Promise<void>,
+): Promise<ChaosSystem> {
+  const layouts = {
+    redis: layoutOf(join(folder, "redis")),
+    mysql: layoutOf(join(folder, "mysql")),
+  };
+  const of = new Random(seed, "disk").pick(["redis", "mysql"] as const);
+  const small = mountSmallDisk(layouts[of].folder);
+  if (small) closers.push(() => small.unmount());
+  const through = { redis: [] as readonly string[], mysql: [] as readonly string[] };
+  const optionsOf = (name: "redis" | "mysql", layout: Layout) => {
+    mkdirSync(layout.folder, { recursive: true, mode: 0o700 });
+    closers.push(() => rmSync(socketFolder(layout), { recursive: true, force: true }));
+    return { keepUp: false, onSay: say, signal: stop, through: () => through[name] };
+  };
+  const redisPlain = redisServer(layouts.redis, "durable", optionsOf("redis", layouts.redis));
+  const mysqlPlain = mysqlServer(layouts.mysql, optionsOf("mysql", layouts.mysql));
+  closers.push(
+    () => redisPlain.process.kill("SIGKILL"),
+    () => mysqlPlain.process.kill("SIGKILL"),
+  );
+  await Promise.all([redisPlain.process.start(), mysqlPlain.start()]);
+  const seller = await fillDatabase(mysqlPlain);
+  const redisClient = connectRedis(redisPlain.url, "worker", createLog("silent"));
+  closers.push(() => redisClient.disconnect());
+
+  const secret = randomBytes(48).toString("base64url");
+  const deaths: string[] = [];
+  const apis = await Promise.all(
+    Array.from({ length: APIS }, (_, index) =>
+      Api.open({
+        ...{ index, service, secret, database: DATABASE },
+        logFile: join(folder, `api-${index}.log`),
+        redis: { path: join(socketFolder(layouts.redis), "redis.sock") },
+        mysql: { path: join(socketFolder(layouts.mysql), "mysql.sock") },
+        onDeath: (sentence) => void deaths.push(sentence),
+      }),
+    ),
+  );
+  closers.push(async () => void (await Promise.all(apis.map((api) => api.close()))));
+  await Promise.all(apis.map((api) => api.start()));
+  const moveClock = await clockMover();
+  return {
+    ...{ folder, secret, seller, apis, redisClient, moveClock, deaths, close },
+    redis: serverOf("redis", redisPlain.process, through, deaths),
+    mysql: serverOf("mysql", mysqlPlain.process, through, deaths),
+    connect: () => openConnection(mysqlPlain.urlOf(DATABASE)),
+    databaseUrl: mysqlPlain.urlOf(DATABASE),
+    disk: small && { of, small },
+    cannot: await whatCannotBe(small, moveClock),
+  };
+}

@@ -1,0 +1,290 @@
+// The checker of `bun run chaos` must fail a history that breaks a promise: each rule is shown one that does,
+// beside the same history without the fault, which passes.
+
+import { describe, expect, test } from "bun:test";
+import { type Conduct, checkConduct } from "../chaos/conduct.ts";
+import { Findings, type Rule } from "../chaos/findings.ts";
+import { Fold } from "../chaos/fold.ts";
+import type { Attempt } from "../chaos/history.ts";
+import { checkSale, checkUnknownSales, type FinalSale } from "../chaos/rules.ts";
+
+const [ann, ben, cat] = [1, 2, 3];
+
+/** An attempt on the sale "phone" that began at `t0` and lasted a millisecond. */
+const grab = (t0: number, user: number, told: string, more: Partial<Attempt> = {}): Attempt => {
+  const status = told === "won" ? 201 : ["timeout", "reset"].includes(told) ? 0 : 204;
+  return {
+    ...{ t0, t1: t0 + 1, op: "grab", user, sale: "phone", api: 0, fault: null },
+    ...{ status, result: told, ...more },
+  };
+};
+const list = (t0: number, user: number, names: string[], fault: number | null = null): Attempt => ({
+  ...{ t0, t1: t0 + 1, op: "list", user, sale: "", api: 0, status: 200, result: "", names, fault },
+});
+const made: Attempt = {
+  ...{ t0: 0, t1: 1, op: "make", user: 0, sale: "phone", api: 0 },
+  ...{ status: 201, result: "", fault: null },
+};
+
+/** A sale as it is stored after these users have won in this order; 0 stands for a burned number. */
+function stored(users: number[], more: Partial<FinalSale> = {}): FinalSale {
+  const rows = users.map((user, place) => ({
+    ...{ number: place + 1, user, state: user === 0 ? "void" : "granted" },
+  }));
+  const winners = new Map(
+    rows.filter(({ user }) => user > 0).map(({ user, number }) => [user, number]),
+  );
+  const granted = rows.length;
+  const returned = granted - winners.size;
+  return {
+    ...{ name: "phone", total: 2, granted, returned, rows },
+    redis: { granted, returned, recorded: granted, winners },
+    ...more,
+  };
+}
+
+/** The rules that this history and this sale break. */
+function broken(attempts: Attempt[], sale: FinalSale, loss = false): Rule[] {
+  const findings = new Findings();
+  const folded = new Fold(findings);
+  for (const attempt of attempts) folded.take(attempt);
+  checkSale(sale, folded, loss, findings);
+  checkUnknownSales(new Set([sale.name]), folded, findings);
+  return findings.all().map(({ rule }) => rule);
+}
+
+const good: Attempt[] = [
+  made,
+  grab(10, ann, "won"),
+  grab(20, ben, "timeout"),
+  list(30, ann, ["phone"]),
+  grab(40, ann, "repeated"),
+  grab(50, ben, "repeated"),
+  grab(60, cat, "sold_out"),
+];
+
+describe("a history is accepted", () => {
+  test("when all that was confirmed is stored", () => {
+    expect(broken(good, stored([ann, ben]))).toEqual([]);
+  });
+
+  test("whether an attempt without an answer had its effect or not", () => {
+    const attempts = [made, grab(10, ann, "won"), grab(20, ben, "reset")];
+    expect(broken(attempts, stored([ann, ben]))).toEqual([]);
+    expect(broken(attempts, stored([ann]))).toEqual([]);
+  });
+
+  test("when attempts that overlap are decided in the other order", () => {
+    const late = grab(10, ann, "sold_out", { t1: 30 });
+    expect(broken([made, grab(12, ann, "won"), late], stored([ann], { total: 1 }))).toEqual([]);
+  });
+
+  test("when a list that is read during a fault shows less", () => {
+    const attempts = [made, grab(10, ann, "won"), list(20, ann, [], 1)];
+    expect(broken(attempts, stored([ann]))).toEqual([]);
+  });
+});
+
+describe("a history is refused", () => {
+  test("when a confirmed grab is not a row", () => {
+    expect(broken(good, stored([ann, cat]))).toContain("recorded");
+    expect(broken(good.slice(0, 2), stored([]))).toEqual(["recorded"]);
+  });
+
+  test("when what a list has shown is not a row", () => {
+    const attempts = [made, grab(10, ann, "reset"), list(20, ann, ["phone"])];
+    expect(broken(attempts, stored([]))).toEqual(["recorded"]);
+  });
+
+  test("when a sale that somebody has won from is not stored", () => {
+    const attempts = [...good, grab(70, ann, "won", { sale: "watch" })];
+    expect(broken(attempts, stored([ann, ben]))).toEqual(["recorded"]);
+  });
+
+  test("when somebody has a row who never tried", () => {
+    expect(broken([made, grab(10, ann, "won")], stored([ann, cat]))).toEqual(["phantom"]);
+  });
+
+  test("when a first attempt is told to be a repeated one", () => {
+    const attempts = [made, grab(10, ann, "repeated"), grab(20, ann, "repeated")];
+    expect(broken(attempts, stored([ann]))).toEqual(["phantom"]);
+  });
+
+  test("when a list shows what its user never tried to get", () => {
+    const attempts = [made, list(10, ann, ["phone"]), grab(20, ann, "repeated")];
+    expect(broken(attempts, stored([ann]))).toContain("phantom");
+  });
+
+  test("when a user has two rows", () => {
+    const attempts = [made, grab(10, ann, "won"), grab(20, ann, "reset")];
+    expect(broken(attempts, stored([ann, ann]))).toContain("once");
+  });
+
+  test("when more are sold than there are", () => {
+    const attempts = [made, grab(10, ann, "won"), grab(20, ben, "won"), grab(30, cat, "won")];
+    expect(broken(attempts, stored([ann, ben, cat]))).toEqual(["oversold"]);
+  });
+
+  test("when a number is missing, and when one stands twice", () => {
+    const attempts = [made, grab(10, ann, "won"), grab(11, ben, "won")];
+    for (const numbers of [
+      [1, 3],
+      [2, 2],
+    ]) {
+      const rows = [ann, ben].map((user, place) => ({
+        ...{ number: numbers[place] ?? 0, user, state: "granted" },
+      }));
+      expect(broken(attempts, stored([ann, ben], { rows }))).toContain("numbers");
+    }
+  });
+
+  test("when a number was burned though nothing was lost", () => {
+    expect(broken([made, grab(10, ann, "won")], stored([ann, 0]))).toEqual(["numbers"]);
+  });
+
+  test("when a counter or a winner differs from the rows", () => {
+    const attempts = [made, grab(10, ann, "won")];
+    const sale = stored([ann]);
+    const redis = sale.redis as NonNullable<FinalSale["redis"]>;
+    const wrong: Partial<FinalSale>[] = [
+      { granted: 2 },
+      { returned: 1 },
+      { redis: undefined },
+      { redis: { ...redis, granted: 0 } },
+      { redis: { ...redis, recorded: 0 } },
+      { redis: { ...redis, returned: 1 } },
+      { redis: { ...redis, winners: new Map() } },
+      { redis: { ...redis, winners: new Map([[ann, 2]]) } },
+      { redis: { ...redis, winners: new Map([...redis.winners, [ben, 2]]) } },
+    ];
+    for (const change of wrong) {
+      expect(broken(attempts, { ...sale, ...change })).toEqual(["counters"]);
+    }
+  });
+
+  test.each(["won", "sold_out", "not_found"])("when a winner is told later: %s", (told) => {
+    const attempts = [made, grab(10, ann, "won"), grab(20, ann, told)];
+    expect(broken(attempts, stored([ann], { total: 1 }))).toContain("sameAnswer");
+  });
+
+  test("when a user is told twice to have won, also by overlapping attempts", () => {
+    const attempts = [made, grab(10, ann, "won"), grab(10.5, ann, "won")];
+    expect(broken(attempts, stored([ann]))).toEqual(["sameAnswer"]);
+  });
+
+  test("when somebody is told that it is sold out while something is left", () => {
+    const attempts = [made, grab(10, ann, "won"), grab(20, ben, "sold_out")];
+    expect(broken(attempts, stored([ann]))).toEqual(["soldOut"]);
+    expect(broken([...attempts, grab(30, cat, "won")], stored([ann, cat]))).toEqual(["soldOut"]);
+  });
+
+  test("when a list that no fault disturbs does not show what was won", () => {
+    const attempts = [made, grab(10, ann, "won"), list(20, ann, [])];
+    expect(broken(attempts, stored([ann]))).toEqual(["ownList"]);
+  });
+
+  test("when an answer is not in the documentation", () => {
+    const odd = [
+      grab(10, ann, "limit_reached"),
+      grab(10, ann, "", { status: 500, result: "Internal error." }),
+      grab(10, ann, "", { status: 503, result: "Busy.", retryAfter: false }),
+      grab(10, ann, "not_found"),
+    ];
+    for (const attempt of odd) {
+      expect(broken([made, attempt], stored([]))).toEqual(["documented"]);
+    }
+    const busy = { status: 503, result: "Busy.", retryAfter: true };
+    expect(broken([made, grab(10, ann, "", busy)], stored([]))).toEqual([]);
+  });
+});
+
+describe("after a loss that was reported", () => {
+  const attempts = [made, grab(10, ann, "won"), grab(20, ann, "won"), grab(30, ben, "won")];
+
+  test("as many may be without their grant, or be told two things, as numbers were burned", () => {
+    expect(broken(attempts, stored([0, ann, ben]), true)).toEqual([]);
+    expect(broken([made, grab(10, ann, "won")], stored([0]), true)).toEqual([]);
+  });
+
+  test("one more may not", () => {
+    expect(broken(attempts.slice(0, 2), stored([]), true)).toEqual(["recorded"]);
+    expect(broken([...attempts, grab(40, cat, "won")], stored([0, ann]), true)).toContain(
+      "recorded",
+    );
+  });
+});
+
+describe("the service's conduct", () => {
+  const tally = (attempts: number, definite: number) => ({ attempts, definite, latencies: [] });
+  const episode = { number: 1, text: "redis killed", kinds: ["redis killed"] };
+  const samples = {
+    ...{ memoryBytesMax: 1e8, streamEntriesMax: 100, streamEntriesLeft: 16, looks: 9 },
+  };
+  const fine: Conduct = {
+    folded: {
+      ...{ outside: tally(100, 90), closing: tally(10, 10) },
+      answers: new Map([["grab 201 won", 5]]),
+    },
+    ran: {
+      episodes: [{ ...episode, atSeconds: 1, lastedMs: 500, againMs: 900 }],
+      ...{ samples, troubles: [] },
+    },
+    ledger: { deadLetters: 0, voids: 2, voidsReported: 2 },
+  };
+  const conduct = (changes: {
+    folded?: Partial<Conduct["folded"]>;
+    ran?: Partial<Conduct["ran"]>;
+    ledger?: Partial<Conduct["ledger"]>;
+  }): Rule[] => {
+    const findings = new Findings();
+    checkConduct(
+      {
+        folded: { ...fine.folded, ...changes.folded },
+        ran: { ...fine.ran, ...changes.ran },
+        ledger: { ...fine.ledger, ...changes.ledger },
+      },
+      findings,
+    );
+    return findings.all().map(({ rule }) => rule);
+  };
+
+  test("is accepted when it serves, comes back, stays bounded and loses nothing", () => {
+    expect(conduct({})).toEqual([]);
+  });
+
+  test("is refused when most attempts outside of faults have no definite answer", () => {
+    expect(conduct({ folded: { outside: tally(100, 49) } })).toEqual(["available"]);
+  });
+
+  test("is refused when grants did not come again after a fault", () => {
+    const episodes = [{ ...episode, atSeconds: 1, lastedMs: 500, againMs: undefined }];
+    expect(conduct({ ran: { episodes } })).toEqual(["again"]);
+  });
+
+  test("is refused when repeats after the faults are not decided", () => {
+    expect(conduct({ folded: { closing: tally(1_000, 990) } })).toEqual(["resolved"]);
+  });
+
+  test("is refused when a process ended by itself", () => {
+    expect(conduct({ ran: { troubles: ["api 0 ended by itself"] } })).toEqual(["wellBehaved"]);
+  });
+
+  test.each([{ memoryBytesMax: 2e9 }, { streamEntriesMax: 60_000 }, { streamEntriesLeft: 500 }])(
+    "is refused when something grows without end: %o",
+    (grown) => {
+      expect(conduct({ ran: { samples: { ...samples, ...grown } } })).toEqual(["bounded"]);
+    },
+  );
+
+  test("is refused when something was left out of the ledger or burned in silence", () => {
+    expect(conduct({ ledger: { deadLetters: 1 } })).toEqual(["deadLetters"]);
+    expect(conduct({ ledger: { voidsReported: 1 } })).toEqual(["reported"]);
+  });
+
+  test("is refused when nothing happened", () => {
+    const nothing = { outside: tally(0, 0), closing: tally(0, 0), answers: new Map() };
+    expect(conduct({ folded: nothing })).toContain("happened");
+    expect(conduct({ ran: { episodes: [] } })).toEqual(["happened"]);
+    expect(conduct({ ran: { samples: { ...samples, looks: 0 } } })).toEqual(["happened"]);
+  });
+});
