@@ -5,6 +5,7 @@ import type { Auditing } from "./auditing.ts";
 import type { BareFigure, RedisFigure } from "./baselines.ts";
 import type { Figure } from "./figures.ts";
 import type { Growth } from "./growth.ts";
+import type { RecoveryFigure } from "./recovery.ts";
 
 /** All that one run has measured. */
 export interface Results {
@@ -13,6 +14,7 @@ export interface Results {
   readonly figures: readonly Figure[];
   readonly growth: Growth | undefined;
   readonly auditing: Auditing | undefined;
+  readonly recoveries: readonly RecoveryFigure[];
 }
 
 export interface Bar {
@@ -47,12 +49,14 @@ const atLeast: Judge = (what, values, bar, aim, unit) => {
 };
 
 /** The bars that this run has figures for. */
-export function judge({ redis, figures, growth, auditing }: Results): Bar[] {
+export function judge({ redis, figures, growth, auditing, recoveries }: Results): Bar[] {
   const of = (scenario: string) => figures.filter((figure) => figure.scenario === scenario);
   const base = redis[0]?.perSecond;
   const ratios = (scenario: string) =>
     base === undefined ? [] : of(scenario).map(({ perSecond }) => perSecond / base);
   const api = (scenario: string) => of(scenario).map(({ cpu }) => cpu.api);
+  const closed = (size: number, from: "closedMs" | "afterRedisMs") =>
+    recoveries.filter(({ grants }) => grants === size).map((one) => one[from] / 1_000);
   const defined = (values: (number | undefined)[]) => values.filter((value) => value !== undefined);
   return [
     ...atLeast("won, requests/s against redis-benchmark", ratios("won"), 0.5, 1, "×"),
@@ -86,6 +90,16 @@ export function judge({ redis, figures, growth, auditing }: Results): Bar[] {
       1.3,
       1.1,
       "×",
+    ),
+    ...atMost("grabs closed after kill -9 of Redis", closed(100_000, "closedMs"), 5, 2, "s"),
+    ...atMost("the same, from Redis's first answer", closed(100_000, "afterRedisMs"), 1, 0.5, "s"),
+    ...atMost("grabs closed, 1,000,000 grants rebuilt", closed(1_000_000, "closedMs"), 60, 30, "s"),
+    ...atMost(
+      "a recovery's slowest command in Redis",
+      recoveries.map(({ slowestMs }) => slowestMs),
+      20,
+      10,
+      "ms",
     ),
     ...(auditing
       ? [

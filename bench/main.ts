@@ -11,6 +11,7 @@ import { measureGrowth } from "./growth.ts";
 import { describeMachine } from "./machine.ts";
 import { type BenchOptions, type Part, readOptions } from "./options.ts";
 import { READS, runReads } from "./reads.ts";
+import { measureRecovery } from "./recovery.ts";
 import { resultsFile, tablesOf } from "./report.ts";
 import { type Bench, Opened, openBench, say } from "./system.ts";
 
@@ -26,6 +27,7 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
   const run = { connections, seconds, warmUpSeconds };
   const results: { -readonly [Name in keyof Results]: Results[Name] } = {
     ...{ bare: undefined, redis: [], figures: [], growth: undefined, auditing: undefined },
+    recoveries: [],
   };
   const base = { connections, seconds: Math.min(seconds, BASE_SECONDS_MAX) };
   let before: BaseLines | undefined;
@@ -37,6 +39,8 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
       results.growth = await measureGrowth(bench, run);
     } else if (part === "audit") {
       results.auditing = await measureAuditing(bench);
+    } else if (part === "recovery") {
+      results.recoveries = await measureRecovery(bench);
     } else if (isReads(part)) {
       results.figures = [...results.figures, await runReads(bench, part, run)];
     } else if (isGrabs(part)) {
@@ -51,7 +55,8 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
 }
 
 /** True when every audit agreed. */
-const isSound = ({ figures, growth, auditing }: Results): boolean =>
+const isSound = ({ figures, growth, auditing, recoveries }: Results): boolean =>
+  recoveries.every(({ agrees }) => agrees) &&
   (auditing?.clean ?? true) &&
   [...figures, ...(growth?.legs ?? [])].every(({ audit }) => audit?.agrees ?? true);
 

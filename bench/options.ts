@@ -11,6 +11,7 @@ export const PARTS = [
   "login",
   "growth",
   "audit",
+  "recovery",
 ] as const;
 export type Part = (typeof PARTS)[number];
 

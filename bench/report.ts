@@ -154,6 +154,18 @@ function growthTable({ growth }: Results): string {
   );
 }
 
+function recoveryTable({ recoveries }: Results): string {
+  if (recoveries.length === 0) return "";
+  return table(
+    ["fault", "grants", "closed", "after Redis", "slowest command", "rebuilt", "voids", "agree"],
+    recoveries.map((one) => [
+      ...[one.fault, whole(one.grants), `${whole(one.closedMs)} ms`],
+      ...[`${whole(one.afterRedisMs)} ms`, `${short(one.slowestMs)} ms, ${one.slowest}`],
+      ...[whole(one.salesRebuilt), whole(one.voids), one.agrees ? "yes" : "NO"],
+    ]),
+  );
+}
+
 function remarks({ figures }: Results): string[] {
   return figures.flatMap((figure) => [
     ...(figure.bytesPerGrant
@@ -175,6 +187,7 @@ export function tablesOf(results: Results): string {
     figures.length > 0 ? speedTable(results) : "",
     figures.length > 0 ? cpuTable(results) : "",
     growthTable(results),
+    recoveryTable(results),
     figures.some(({ audit }) => audit) || growth ? auditTable(results) : "",
     remarks(results).join("\n"),
   ];

@@ -8,7 +8,7 @@ import { type DatabasePool, openPool } from "../src/db/client.ts";
 import { migrate } from "../src/db/migrate.ts";
 import { layoutOf, socketFolder } from "../src/embedded/layout.ts";
 import { createDatabase, dropDatabase, mysqlServer } from "../src/embedded/mysql.ts";
-import { redisServer } from "../src/embedded/redis.ts";
+import { type RedisServer, redisServer } from "../src/embedded/redis.ts";
 import { createLog } from "../src/log.ts";
 import { connectRedis, type Redis } from "../src/redis/client.ts";
 import { type GrabCalls, startApi } from "./api.ts";
@@ -104,6 +104,8 @@ export interface System {
   readonly redis: Redis;
   readonly database: DatabasePool;
   readonly seller: { id: number; username: string; kind: "seller" };
+  /** Its Redis as a process, for those who kill it. */
+  readonly redisServer: RedisServer;
   /** Its servers, as settings of the service and of its commands. */
   readonly servers: { readonly REDIS_URL: string; readonly DATABASE_URL: string };
   /** Starts the service and waits until it is ready; gives the milliseconds that took. */
@@ -154,7 +156,7 @@ export async function openSystem(bench: Bench): Promise<System> {
   opened.add(stop);
   const servers = { REDIS_URL: server.url, DATABASE_URL: databaseUrl };
   return {
-    ...{ bench, redis, database, seller, servers, stop },
+    ...{ bench, redisServer: server, redis, database, seller, servers, stop },
     async start(rateLimits) {
       const since = performance.now();
       api = await startApi(

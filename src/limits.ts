@@ -70,7 +70,9 @@ export const limits = {
   retryDelayMsMax: 2_000,
   lockHolderPatienceSeconds: 1,
   recoveriesAtOnce: 4,
+  recoveriesTold: 5,
   recoveryChunkRows: 5_000,
+  rebuildWinnersPerCommand: 500,
   recoveryPageSales: 200,
   recoveryWatchMs: 200,
   recoveryStatementMs: 60_000,
@@ -94,6 +96,14 @@ export const limits = {
   auditGateLookMs: 500,
   auditQuietMs: 1_000,
   auditProgressMs: 100,
+  auditLiveMs: 10_000,
+  auditLiveSalesKept: 20_000,
+  auditLiveSalesPerRound: 2_000,
+  auditLiveNewNumbersPerRound: 20_000,
+  auditLiveOldNumbersPerRound: 10_000,
+  auditLiveSlice: 5_000,
+  auditLiveSmallest: 200,
+  auditLiveFindingsTold: 20,
   auditRoundsMax: 3,
   auditDeadLettersMax: 10_000,
   cliPoolConnections: 2,
@@ -165,9 +175,6 @@ export const limits = {
 
   // The log.
   logCharsWaitingMax: 1024 * 1024,
-
-  // The log.
-  logBytesWaitingMax: 1024 * 1024,
 } as const;
 
 /** Throws when two bounds contradict each other; called once at start. */

@@ -52,7 +52,10 @@ export async function rebuildWinners(
         slots[(slot ?? 1) - 1] = keyHash ? `${number}:${keyHash}` : String(number);
       fields.push(String(userId), Array.from(slots, (slot) => slot ?? "").join(","));
     }
-    await context.redis.hset(key, ...fields);
+    // Small commands: nobody else is served while Redis does one.
+    for (let at = 0; at < fields.length; at += 2 * limits.rebuildWinnersPerCommand) {
+      await context.redis.hset(key, ...fields.slice(at, at + 2 * limits.rebuildWinnersPerCommand));
+    }
     afterUser = [...users.keys()].at(-1) ?? last;
     await renew();
   }
