@@ -1,17 +1,26 @@
 // Which of a shard's sales need a merge: a comparison of Redis's counters and the size of its winners hash with
-// MySQL, after the stream has been drained. It costs two commands per sale, so a false alarm is short.
+// MySQL, after the stream has been drained. It costs two commands and the last row per sale, so a false alarm is
+// short.
 
+import { inArray, max } from "drizzle-orm";
+import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
+import { grants } from "./table.ts";
 
 /** A counter as Redis has it; undefined when it is not a whole number. */
 const wholeNumber = (text: string | null | undefined): number | undefined =>
   text != null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 
-/** The sales of this page that Redis does not have, or has otherwise than MySQL. Throws Redis's error. */
-export async function damagedOf(redis: Redis, page: readonly SaleRow[]): Promise<SaleRow[]> {
+/** The sales of this page that Redis does not have, or has otherwise than MySQL. Throws the servers' errors. */
+export async function damagedOf(
+  redis: Redis,
+  db: Database,
+  page: readonly SaleRow[],
+): Promise<SaleRow[]> {
+  const lastRows = await lastRowsOf(db, page);
   const pipeline = redis.pipeline();
   for (const { id } of page) {
     pipeline.hmget(
@@ -31,6 +40,8 @@ export async function damagedOf(redis: Redis, page: readonly SaleRow[]): Promise
     const active = sale.granted - sale.returned;
     return !(
       state !== null &&
+      // A leader that died in its merge leaves rows behind that no counter knows yet.
+      (lastRows.get(sale.id) ?? 0) <= sale.granted &&
       granted === sale.granted &&
       returned === sale.returned &&
       total === sale.total &&
@@ -41,6 +52,18 @@ export async function damagedOf(redis: Redis, page: readonly SaleRow[]): Promise
       winners * sale.userLimit >= active
     );
   });
+}
+
+/** The greatest number that each of these sales has a row for. */
+async function lastRowsOf(db: Database, page: readonly SaleRow[]): Promise<Map<number, number>> {
+  if (page.length === 0) return new Map();
+  const ids = page.map(({ id }) => id);
+  const rows = await db
+    .select({ saleId: grants.saleId, last: max(grants.grantNo) })
+    .from(grants)
+    .where(inArray(grants.saleId, ids))
+    .groupBy(grants.saleId);
+  return new Map(rows.map(({ saleId, last }) => [saleId, last ?? 0]));
 }
 
 /** What a sale says of itself in Redis. */

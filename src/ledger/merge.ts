@@ -51,7 +51,7 @@ export async function mergeDamagedSales(
       )
       .orderBy(asc(sales.id))
       .limit(limits.recoveryPageSales);
-    const damaged = new Set(await damagedOf(context.redis, page));
+    const damaged = new Set(await damagedOf(context.redis, connection.db, page));
     for (const sale of page) {
       const seen = witnessed.get(sale.id) ?? [];
       if (damaged.has(sale) || torn.has(sale.id) || seen.length > 0)
