@@ -3,9 +3,11 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ensureServers } from "../src/embedded/install.ts";
+import { CannotStart } from "../src/embedded/errors.ts";
+import { ensureServers, installPackages } from "../src/embedded/install.ts";
 import { layoutOf } from "../src/embedded/layout.ts";
 import { mysqlServer } from "../src/embedded/mysql.ts";
+import { faketimeLibrary } from "../test/harness/faketime.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname;
 const ALL = join(ROOT, ".data/test");
@@ -43,6 +45,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Tests that move the clock of a server need a library; without it they are skipped. */
+async function ensureFaketime(): Promise<void> {
+  if (faketimeLibrary()) return;
+  try {
+    if (await installPackages(["libfaketime"], say)) return;
+  } catch (error) {
+    if (!(error instanceof CannotStart)) throw error;
+    say(error.message);
+  }
+  say("libfaketime is not on this machine: tests that move the clock of a server are skipped");
+}
+
 /**
  * Starts a server, or takes the one that DATABASE_URL names, hands it to `work`, and stops it. Throws
  * `CannotStart` when there is none to be had.
@@ -52,6 +66,7 @@ export async function withTestServers<Result>(
 ): Promise<Result> {
   const given = process.env.DATABASE_URL;
   await ensureServers({ redis: true, mysql: !given }, say);
+  await ensureFaketime();
   const folder = makeFolder();
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

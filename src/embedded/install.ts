@@ -75,14 +75,26 @@ export function adviceFor(
 export async function ensureServers(needed: Needed, onSay: (text: string) => void): Promise<void> {
   const missing = missingServers(needed);
   if (missing.length === 0) return;
-  const mayInstall =
-    process.getuid?.() === 0 && existsSync("/etc/debian_version") && findProgram("apt-get");
-  if (!mayInstall) throw new CannotStart(adviceFor(missing));
   const packages = missing.flatMap((server) => DEBIAN[server].split(" "));
-  onSay(`Installing ${packages.join(", ")} with apt; no system service is started`);
-  await withoutServiceStarts("/usr/sbin/policy-rc.d", () => installWithApt(packages));
+  if (!(await installPackages(packages, onSay))) throw new CannotStart(adviceFor(missing));
   const still = missingServers(needed);
   if (still.length > 0) throw new CannotStart(adviceFor(still));
+}
+
+/**
+ * Installs packages with apt, and starts no service of theirs. False where this process may not; throws
+ * `CannotStart` when apt fails.
+ */
+export async function installPackages(
+  packages: string[],
+  onSay: (text: string) => void,
+): Promise<boolean> {
+  const mayInstall =
+    process.getuid?.() === 0 && existsSync("/etc/debian_version") && findProgram("apt-get");
+  if (!mayInstall) return false;
+  onSay(`Installing ${packages.join(", ")} with apt; no system service is started`);
+  await withoutServiceStarts("/usr/sbin/policy-rc.d", () => installWithApt(packages));
+  return true;
 }
 
 async function installWithApt(packages: string[]): Promise<void> {
