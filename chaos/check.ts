@@ -1,11 +1,14 @@
 // The checker: what clients wrote down against what is stored.
 
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkAudit } from "./audit.ts";
 import { checkConduct } from "./conduct.ts";
 import { finalLedger, finalSales } from "./final.ts";
 import { Findings } from "./findings.ts";
 import { Fold } from "./fold.ts";
 import { readHistory } from "./history.ts";
-import { checkSale, checkUnknownSales } from "./rules.ts";
+import { checkSale, checkUnknownSales, type FinalSale } from "./rules.ts";
 import type { Ran } from "./run.ts";
 import type { ChaosSystem } from "./system.ts";
 
@@ -16,6 +19,10 @@ export interface Checked {
   readonly rows: number;
   readonly recoveries: number;
 }
+
+/** A sale as it was compared, for whoever wants to know what went wrong. */
+const textOf = (sale: FinalSale): string =>
+  JSON.stringify(sale, (_, value: unknown) => (value instanceof Map ? [...value] : value));
 
 /** Reads the history and the stores; the system must be calm. */
 export async function check(system: ChaosSystem, ran: Ran, loss: boolean): Promise<Checked> {
@@ -30,10 +37,12 @@ export async function check(system: ChaosSystem, ran: Ran, loss: boolean): Promi
       names.add(sale.name);
       rows += sale.rows.length;
       checkSale(sale, folded, loss, findings);
+      appendFileSync(join(system.folder, "stored.jsonl"), `${textOf(sale)}\n`);
     }
     checkUnknownSales(names, folded, findings);
-    const { recoveries, ...ledger } = await finalLedger(connection.db);
+    const { recoveries, ...ledger } = await finalLedger(connection.db, system.folder);
     checkConduct({ folded, ran, ledger }, findings);
+    await checkAudit(system, findings);
     return { folded, findings, sales: names.size, rows, recoveries };
   } finally {
     await connection.close();

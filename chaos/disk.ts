@@ -17,6 +17,11 @@ export interface SmallDisk {
 const run = (...command: string[]): boolean =>
   Bun.spawnSync(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode === 0;
 
+/** Takes a disk away, at the latest when nobody uses it any more. Harmless when there is none. */
+export const unmount = (folder: string): void => {
+  if (!run("umount", folder)) run("umount", "--lazy", folder);
+};
+
 /** Mounts one on a new folder; undefined where this process may not mount. */
 export function mountSmallDisk(folder: string): SmallDisk | undefined {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return undefined;
@@ -40,6 +45,6 @@ export function mountSmallDisk(folder: string): SmallDisk | undefined {
     free() {
       if (!resize(SIZE)) throw new Error(`${folder} could not be freed`);
     },
-    unmount: () => void (run("umount", folder) || run("umount", "-l", folder)),
+    unmount: () => unmount(folder),
   };
 }

@@ -1,8 +1,10 @@
 // What is stored when all is calm, sale by sale.
 
-import { asc, count, eq, sum } from "drizzle-orm";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { asc, eq } from "drizzle-orm";
 import type { Database } from "../src/db/client.ts";
-import { deadLetters, grants, recoveries } from "../src/ledger/table.ts";
+import { deadLetters, grants, recoveries, shards } from "../src/ledger/table.ts";
 import type { Redis } from "../src/redis/client.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { sales } from "../src/sales/table.ts";
@@ -35,12 +37,26 @@ export async function* finalSales(db: Database, redis: Redis): AsyncGenerator<Fi
   }
 }
 
-export async function finalLedger(db: Database): Promise<Ledger & { recoveries: number }> {
-  const [letters] = await db.select({ count: count() }).from(deadLetters);
-  const [burned] = await db.select({ count: count() }).from(grants).where(eq(grants.state, "void"));
-  const [told] = await db.select({ count: count(), voids: sum(recoveries.voids) }).from(recoveries);
+/** What the ledger says of itself; all of it is also written into the run's folder. */
+export async function finalLedger(
+  db: Database,
+  folder: string,
+): Promise<Ledger & { recoveries: number }> {
+  const letters = await db.select().from(deadLetters);
+  const told = await db.select().from(recoveries);
+  const burned = await db
+    .select({ saleId: grants.saleId, number: grants.grantNo })
+    .from(grants)
+    .where(eq(grants.state, "void"));
+  const all = {
+    deadLetters: letters,
+    burned,
+    shards: await db.select().from(shards),
+    recoveries: told,
+  };
+  writeFileSync(join(folder, "ledger.json"), JSON.stringify(all, undefined, 1));
   return {
-    ...{ deadLetters: letters?.count ?? 0, voids: burned?.count ?? 0 },
-    ...{ voidsReported: Number(told?.voids ?? 0), recoveries: told?.count ?? 0 },
+    ...{ deadLetters: letters.length, voids: burned.length, recoveries: told.length },
+    voidsReported: told.reduce((sum, { voids }) => sum + voids, 0),
   };
 }

@@ -17,6 +17,12 @@ function replayOf({ seed, seconds, loss, service }: ChaosOptions): string {
   return `bun run chaos --seconds ${seconds} --seed ${seed}${more.join("")}`;
 }
 
+/** A run ends at once when it is stopped, also in the middle of a fault. */
+const stopped = (stop: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    stop.addEventListener("abort", () => reject(stop.reason), { once: true });
+  });
+
 async function chaos(options: ChaosOptions, stop: AbortSignal): Promise<number> {
   const { seed, service, json } = options;
   say(`seed ${seed}, ${options.seconds} s of faults; again: ${replayOf(options)}`);
@@ -24,7 +30,7 @@ async function chaos(options: ChaosOptions, stop: AbortSignal): Promise<number> 
   for (const [kind, why] of system.cannot) say(`without "${kind}": ${why}`);
   let sound = false;
   try {
-    const ran = await run(system, options, stop);
+    const ran = await Promise.race([run(system, options), stopped(stop)]);
     const checked = await check(system, ran, options.loss);
     const report = reportOf(ran, checked, system.cannot, options);
     console.log(`\n${textOf(report)}`);

@@ -2,7 +2,7 @@
 // breakable link between any two that talk to each other. Everything is in one folder of the run.
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { addSeller } from "../bench/stock.ts";
@@ -17,7 +17,7 @@ import { createLog } from "../src/log.ts";
 import { connectRedis, type Redis } from "../src/redis/client.ts";
 import { Api } from "./api.ts";
 import { bears, clockMover, type MoveClock } from "./clock.ts";
-import { mountSmallDisk, type SmallDisk } from "./disk.ts";
+import { mountSmallDisk, type SmallDisk, unmount } from "./disk.ts";
 import { Random } from "./random.ts";
 import type { FaultKind } from "./schedule.ts";
 import { type Server, serverOf } from "./server.ts";
@@ -28,6 +28,7 @@ const APIS = 2;
 /** The service's own user: without the rights that would let it write to a read-only server. */
 const DATABASE = "doorbuster";
 const SELLER = "chaos-seller";
+const SERVERS = ["redis", "mysql"] as const;
 
 export const say = (text: string): void => console.error(text);
 
@@ -43,22 +44,37 @@ export interface ChaosSystem {
   /** A connection to the database as its master, past all links. */
   connect(): Promise<DatabaseConnection>;
   readonly databaseUrl: string;
+  readonly redisUrl: string;
   readonly disk: { readonly of: "redis" | "mysql"; readonly small: SmallDisk } | undefined;
   readonly moveClock: MoveClock | undefined;
   /** Faults that this machine cannot do, with the reason. */
   readonly cannot: ReadonlyMap<FaultKind, string>;
   /** What ended though nobody ended it, one sentence each. */
   readonly deaths: string[];
-  /** Ends everything; removes the folder unless it is to be kept. */
+  /** Ends everything; leaves nothing, or what clients wrote down and all logs. */
   close(keep: boolean): Promise<void>;
 }
 
-/** Folders are named after the process; those of runs that ended well and were not tidied up are removed. */
+/** Folders are named after the process, so that disks of runs that were killed can be told and given back. */
 function makeFolder(): string {
   mkdirSync(RUNS, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(RUNS)) {
+    if (existsSync(`/proc/${name.split("-")[0]}`)) continue;
+    for (const server of SERVERS) unmount(join(RUNS, name, server));
+  }
   const folder = join(RUNS, `${process.pid}-${randomBytes(2).toString("hex")}`);
   mkdirSync(folder, { mode: 0o700 });
   return folder;
+}
+
+/** The servers' own folders go with their disks. */
+function keepLogs(folder: string): void {
+  for (const server of SERVERS) {
+    const log = `${server}.log`;
+    if (existsSync(join(folder, server, log))) {
+      copyFileSync(join(folder, server, log), join(folder, log));
+    }
+  }
 }
 
 async function whatCannotBe(disk: unknown, move: MoveClock | undefined) {
@@ -103,8 +119,10 @@ export async function openSystem({ seed, service, stop }: Opening): Promise<Chao
   const folder = makeFolder();
   const closers: (() => Promise<void> | void)[] = [];
   const close = async (keep: boolean) => {
+    if (keep) keepLogs(folder);
     for (let end = closers.pop(); end; end = closers.pop()) await end();
-    if (!keep) rmSync(folder, { recursive: true, force: true });
+    const left = keep ? SERVERS.map((server) => join(folder, server)) : [folder];
+    for (const path of left) rmSync(path, { recursive: true, force: true });
   };
   try {
     return await open({ seed, service, stop }, folder, closers, close);
@@ -124,7 +142,7 @@ async function open(
     redis: layoutOf(join(folder, "redis")),
     mysql: layoutOf(join(folder, "mysql")),
   };
-  const of = new Random(seed, "disk").pick(["redis", "mysql"] as const);
+  const of = new Random(seed, "disk").pick(SERVERS);
   const small = mountSmallDisk(layouts[of].folder);
   if (small) closers.push(() => small.unmount());
   const through = { redis: [] as readonly string[], mysql: [] as readonly string[] };
@@ -166,6 +184,7 @@ async function open(
     mysql: serverOf("mysql", mysqlPlain.process, through, deaths),
     connect: () => openConnection(mysqlPlain.urlOf(DATABASE)),
     databaseUrl: mysqlPlain.urlOf(DATABASE),
+    redisUrl: redisPlain.url,
     disk: small && { of, small },
     cannot: await whatCannotBe(small, moveClock),
   };

@@ -10,7 +10,7 @@ const read = (path: string): Promise<string> => Bun.file(`${ROOT}${path}`).text(
 const listed = (pattern: string): string[] =>
   [...new Glob(pattern).scanSync({ cwd: ROOT, dot: false })].toSorted();
 
-const code = ["src", "test", "bench", "scripts"].flatMap((folder) =>
+const code = ["src", "test", "bench", "chaos", "scripts"].flatMap((folder) =>
   listed(`${folder}/**/*.{ts,lua,sh}`),
 );
 const texts = new Map(
