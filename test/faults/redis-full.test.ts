@@ -2,9 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Durability } from "../../src/config.ts";
-import { saleKeys } from "../../src/redis/keys.ts";
+import { saleKeys, shardOf } from "../../src/redis/keys.ts";
 import { maySmallDisk, smallDisk } from "../harness/disk.ts";
-import { type Engine, startEngine } from "../harness/engine.ts";
+import { type Engine, latestRecovery, startEngine } from "../harness/engine.ts";
 import { Customers } from "../harness/promises.ts";
 import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
 import { until } from "../harness/until.ts";
@@ -104,5 +104,45 @@ describe("the memory is full", () => {
     await storm;
     expect(await customers.crowd(engine, [1, 400])).toBe(300);
     await customers.assertKept(engine, 300);
+  });
+
+  test("and Redis forgets its scripts: recovery passes, and the sale goes on when there is room", async () => {
+    const saleId = await engine.sale(100);
+    const customers = new Customers(saleId);
+    expect(await customers.crowd(engine, [1, 50])).toBe(50);
+    await customers.assertKept(engine, 100);
+    const epoch = engine.gates.at(shardOf(saleId))?.epoch ?? 0;
+    await memory("1mb");
+    await engine.redis.script("FLUSH");
+    expect(await customers.ask(engine, 51)).toMatchObject({ reason: "recovering" });
+    const recovery = await until("a recovery without room", async () => {
+      const latest = await latestRecovery(engine, saleId);
+      return latest?.epochTo === epoch + 1 ? latest : undefined;
+    });
+    expect(recovery).toMatchObject({ salesRebuilt: 0, voids: 0 });
+    expect(await customers.ask(engine, 51)).toMatchObject({ kind: "unavailable" });
+    await memory("0");
+    expect(await customers.crowd(engine, [1, 150])).toBe(100);
+    expect(engine.gates.at(shardOf(saleId))?.epoch).toBe(epoch + 1);
+    await customers.assertKept(engine, 100);
+  });
+
+  test("and Redis has lost a sale: it stays closed until there is room to rebuild it", async () => {
+    const saleId = await engine.sale(100);
+    const customers = new Customers(saleId);
+    expect(await customers.crowd(engine, [1, 50])).toBe(50);
+    await customers.assertKept(engine, 100);
+    await memory("1mb");
+    const keys = saleKeys(saleId);
+    await engine.redis.unlink(keys.sale, keys.winners);
+    await engine.redis.script("FLUSH");
+    expect(await customers.ask(engine, 51)).toMatchObject({ reason: "recovering" });
+    await until("the reason why it is closed", () => {
+      return engine.thread.status()?.shards[shardOf(saleId)]?.closed?.includes("OOM");
+    });
+    expect(await customers.ask(engine, 51)).toMatchObject({ reason: "recovering" });
+    await memory("0");
+    expect(await customers.crowd(engine, [1, 150])).toBe(100);
+    await customers.assertKept(engine, 100);
   });
 });

@@ -31,7 +31,7 @@ async function withoutMessages<Result>(work: () => Promise<Result>): Promise<Res
   const killing = until(
     "the end",
     async () => {
-      await past.redis.client("KILL", "TYPE", "pubsub");
+      await past.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
       return over;
     },
     { withinMs: 30_000 },
