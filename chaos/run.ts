@@ -14,7 +14,7 @@ const SETTLE_MS = 600;
 /** How long grants may stay away after a fault was healed. */
 const AGAIN_MS_MAX = 20_000;
 const CALM_MS_MAX = 60_000;
-const LOOK_MS = 20;
+const LOOK_MS = 30;
 
 /** What became of one step of the schedule. */
 export interface Episode {
@@ -24,7 +24,10 @@ export interface Episode {
   /** When it began, in seconds after the load had begun. */
   readonly atSeconds: number;
   readonly lastedMs: number;
-  /** How long after it was healed every process had granted again; undefined when one did not in time. */
+  /**
+   * How long after it was healed every process had granted again and had all its gates open; undefined when
+   * one did not in time.
+   */
   readonly againMs: number | undefined;
 }
 
@@ -39,9 +42,12 @@ export interface Ran {
   readonly troubles: readonly string[];
 }
 
-async function waitFor(condition: () => boolean, milliseconds: number): Promise<boolean> {
+async function waitFor(
+  condition: () => Promise<boolean> | boolean,
+  milliseconds: number,
+): Promise<boolean> {
   const deadline = performance.now() + milliseconds;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) return false;
     await Bun.sleep(LOOK_MS);
   }
@@ -76,7 +82,8 @@ async function runStep(
   crowd.window(number);
   const troubles = await endure(system, step);
   const healedAt = Date.now();
-  const again = () => crowd.hasWonSince(healedAt);
+  const again = async () =>
+    crowd.hasWonSince(healedAt) && (await unrest(system, true)) === undefined;
   const inWindow = await waitFor(again, WINDOW_MS_MAX - SETTLE_MS);
   if (inWindow) await Bun.sleep(SETTLE_MS);
   crowd.window(null);
