@@ -9,20 +9,10 @@ import { ROOT, say, type TestServers, withTestServers } from "../../scripts/serv
 import { CannotStart } from "../../src/embedded/errors.ts";
 import { copyTree, mutate } from "./copy.ts";
 import { grabScriptMutants } from "./grab-script.ts";
-import { ledgerMutants } from "./ledger.ts";
+import { mutants } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
-import { processMutants } from "./process.ts";
-import { recoveryMutants } from "./recovery.ts";
 import { runTests, type TestName, typeProblem } from "./run.ts";
-import { storeMutants } from "./store.ts";
 import { ALIVE, faultOf, type Verdict, verdictOn } from "./verdict.ts";
-
-const mutants: readonly Mutant[] = [
-  ...processMutants,
-  ...storeMutants,
-  ...ledgerMutants,
-  ...recoveryMutants,
-];
 
 /** The edits of grab.lua run in one test file, each as a test of its own that passes when it is caught. */
 const grabScriptTest = (what: string): TestName => ({

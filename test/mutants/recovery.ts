@@ -42,13 +42,10 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/ledger/merge.ts",
-        edit: replace("new Set(await damagedOf(context.redis, page))", "new Set(page.slice(0, 0))"),
+        edit: replace("damaged.has(sale) || ", ""),
       },
     ],
-    caughtBy: {
-      file: RECOVERY,
-      title: "its counters went back: Redis has less than MySQL, and no number is given away again",
-    },
+    caughtBy: { file: RECOVERY, title: "its winners are gone: who has won still has (limit 1)" },
   },
   {
     name: "merge-lowers",
@@ -118,6 +115,21 @@ export const recoveryMutants: readonly Mutant[] = [
     caughtBy: {
       file: "test/leader.test.ts",
       title: "finds that its epoch is over, also when nobody has ended it",
+    },
+  },
+  {
+    name: "another-life-of-redis",
+    what: "recovery opens a Redis that was restarted while it was being restored",
+    edits: [
+      {
+        path: "src/ledger/recover.ts",
+        edit: replace("if ((await runIdOf(context.redis)) !== runId)", "if (!runId)"),
+      },
+    ],
+    caughtBy: {
+      file: "test/leader.test.ts",
+      title:
+        "a Redis that was restarted in the middle of a recovery stays closed until the next one",
     },
   },
 ];

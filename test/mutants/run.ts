@@ -92,15 +92,23 @@ export function outcomesIn(report: string): TestOutcome[] {
   });
 }
 
-/** The compiler's first complaint about the tree at `folder`, or undefined. Names that a mutant leaves unused are none. */
+/**
+ * The compiler's first complaint about the product at `folder`, or undefined; only that is edited. Names that a
+ * mutant leaves unused are none.
+ */
 export async function typeProblem(folder: string): Promise<string | undefined> {
   const child = Bun.spawn(
     [
-      ...[process.execPath, "node_modules/.bin/tsc", "--noEmit"],
+      ...[process.execPath, "node_modules/.bin/tsc", "--noEmit", "--pretty", "false"],
       ...["--noUnusedLocals", "false", "--noUnusedParameters", "false"],
     ],
-    { cwd: folder, stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+    { cwd: folder, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
   );
-  const said = await new Response(child.stdout).text();
-  return (await child.exited) === 0 ? undefined : (said.split("\n")[0] ?? "");
+  const [said, fault] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  const code = await child.exited;
+  if (code !== 0 && !said.includes("error TS")) return `the compiler did not run: ${fault}`;
+  return said.split("\n").find((line) => line.startsWith("src/"));
 }
