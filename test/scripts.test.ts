@@ -1,4 +1,4 @@
-// The small scripts around grab.lua on a real Redis: recorded, warm, gate, swap.
+// The small scripts around grab.lua on a real Redis: recorded, state, warm, gate, swap.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { shardScripts } from "../src/grab/scripts.ts";
@@ -83,6 +83,48 @@ describe("recorded.lua", () => {
     const { saleId, keys } = await newSale();
     expect(await run("recorded", [keys.sale, keys.unrecorded], saleId, 3)).toBe("missing");
     expect(await redis.exists(keys.sale)).toBe(0);
+  });
+});
+
+describe("state.lua", () => {
+  const set = (keys: ReturnType<typeof saleKeys>, epoch: string, state: string) =>
+    run("state", [keys.gate, keys.sale], epoch, state);
+
+  async function openSale() {
+    const { keys } = await newSale();
+    await redis.hset(keys.gate, { epoch: "5", state: "open" });
+    await redis.hset(keys.sale, { state: "open", granted: 7 });
+    return keys;
+  }
+
+  test("pauses a sale and opens it again, and touches nothing else", async () => {
+    const keys = await openSale();
+    expect([await set(keys, "5", "paused"), await set(keys, "5", "paused")]).toEqual([
+      "set",
+      "same",
+    ]);
+    expect(await redis.hgetall(keys.sale)).toEqual({ state: "paused", granted: "7" });
+    expect(await set(keys, "5", "open")).toBe("set");
+    expect(await redis.hgetall(keys.sale)).toEqual({ state: "open", granted: "7" });
+  });
+
+  test("makes no sale that is not here", async () => {
+    const keys = await openSale();
+    await redis.del(keys.sale);
+    expect(await set(keys, "5", "paused")).toBe("missing");
+    expect(await redis.exists(keys.sale)).toBe(0);
+  });
+
+  test.each([
+    ["is missing", {}],
+    ["is closed", { epoch: "5", state: "closed" }],
+    ["is at another epoch", { epoch: "6", state: "open" }],
+  ])("changes nothing when the gate %s", async (_, gate) => {
+    const keys = await openSale();
+    await redis.del(keys.gate);
+    if (Object.keys(gate).length > 0) await redis.hset(keys.gate, gate);
+    expect(await set(keys, "5", "paused")).toBe("fenced");
+    expect(await redis.hget(keys.sale, "state")).toBe("open");
   });
 });
 

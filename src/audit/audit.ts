@@ -9,15 +9,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { allShards, shardOf } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
-import { counterFaults, type Fault, isWhole } from "./counters.ts";
+import { type Fault, isWhole } from "./counters.ts";
 import { type Cut, readCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
 import { Doubts } from "./doubts.ts";
 import type { Finding } from "./finding.ts";
 import type { Fold } from "./fold.ts";
+import { counterFaultsOf, lookAtCounters } from "./look.ts";
 import { readPending } from "./pending.ts";
 import { auditSale, findingsOf } from "./sale.ts";
-import { saleNow, salesNow, salesPage } from "./sales.ts";
+import { saleNow, salesPage } from "./sales.ts";
 import { buriedFindings, shardFaults } from "./shard.ts";
 
 /** One sale as the audit found it. */
@@ -136,9 +137,9 @@ async function auditPage(
 ): Promise<AuditReport & { epoch: number }> {
   const ids = page.map(({ id }) => id);
   const doubts = new Doubts();
-  for (const [saleId, faults] of await counterFaultsOf(deps, shard, ids)) {
-    const look = async () => (await counterFaultsOf(deps, shard, [saleId])).get(saleId) ?? [];
-    if (faults.length > 0) await doubts.add(saleId, look);
+  const counters = await lookAtCounters(deps, shard, ids);
+  for (const saleId of counters.faults.keys()) {
+    await doubts.add(saleId, () => counterFaultsOf(deps, shard, saleId));
   }
   const cut = await readCut(deps.redis, shard, ids);
   const waiting = ids.filter((id) => cut.sales.get(id)?.unrecorded);
@@ -147,13 +148,13 @@ async function auditPage(
     const text = `the entry ${id} of the stream cannot be read`;
     return { kind: "stream", shard, text, numbers: [], count: 1 };
   });
-  const rows = await salesNow(deps.pool.db, ids);
   const folds = new Map<number, Fold>();
   for (const sale of page) {
     const at = cut.sales.get(sale.id);
     // A sale that is not whole in Redis is a doubt already; nothing can be compared with it.
     if (!at || !isWhole(at)) continue;
-    if (at.granted === 0 && at.winners === 0 && rows.get(sale.id)?.lastNumber === 0) continue;
+    if (at.granted === 0 && at.winners === 0 && counters.rows.get(sale.id)?.lastNumber === 0)
+      continue;
     folds.set(sale.id, await auditSale(deps, sale, at, pending.sales.get(sale.id), doubts));
   }
   const confirmed = await doubts.confirmed(secondLookMs);
@@ -173,23 +174,4 @@ function reportOf({ id, name, total }: SaleRow, cut: Cut, fold: Fold | undefined
     ...{ recorded: fold?.rows ?? 0, backlog: fold?.backlog ?? 0, winners: at?.winners ?? 0 },
     findings: 0,
   };
-}
-
-/** One look at the counters of these sales, by sale. */
-async function counterFaultsOf(
-  { redis, pool }: AuditDeps,
-  shard: number,
-  ids: readonly number[],
-): Promise<Map<number, Fault[]>> {
-  const before = await salesNow(pool.db, ids);
-  const cut = await readCut(redis, shard, ids);
-  const after = await salesNow(pool.db, ids);
-  return new Map(
-    ids.map((saleId) => {
-      const [earlier, later] = [before.get(saleId), after.get(saleId)];
-      // Only a sale that was removed from MySQL by hand has no row any more, and then nothing is promised.
-      const faults = earlier && later ? counterFaults(earlier, cut.sales.get(saleId), later) : [];
-      return [saleId, faults];
-    }),
-  );
 }

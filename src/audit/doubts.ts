@@ -22,10 +22,12 @@ export class Doubts {
     if (names.size > 0) this.#doubts.push({ saleId, names, look });
   }
 
-  /** Waits and looks again, once for all; gives what both looks have seen, by sale. */
-  async confirmed(pauseMs: number): Promise<Map<number, NumberFault[]>> {
+  /** Waits and looks again, once for all; gives what both looks have seen, by sale; nothing when it is stopped. */
+  async confirmed(pauseMs: number, stopping?: AbortSignal): Promise<Map<number, NumberFault[]>> {
     const faults = new Map<number, NumberFault[]>();
-    if (this.#doubts.length > 0) await sleep(pauseMs);
+    if (this.#doubts.length === 0) return faults;
+    await sleep(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
+    if (stopping?.aborted) return faults;
     for (const { saleId, names, look } of this.#doubts) {
       const again = (await look()).filter((fault) => names.has(nameOf(fault)));
       if (again.length > 0) faults.set(saleId, [...(faults.get(saleId) ?? []), ...again]);

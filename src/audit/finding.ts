@@ -10,8 +10,10 @@ export type FindingKind =
   | "dead_letters"
   /** The sale's hash is not in Redis, or not whole. */
   | "sale_missing"
-  /** State, limit, total or window of a sale are not the same in both stores. */
+  /** Limit, total or window of a sale are not the same in both stores. */
   | "sale_differs"
+  /** It is open in one store and paused in the other. */
+  | "state_differs"
   | "counters"
   | "oversold"
   /** A granted number that is neither a row nor waits in the stream. */

@@ -36,7 +36,11 @@ export interface WinnersPage {
 }
 
 /** Reads on from `cursor`, "0" at the start. A user may come twice in the course of a scan. */
-async function winnersPage(redis: Redis, saleId: number, cursor: string): Promise<WinnersPage> {
+export async function winnersPage(
+  redis: Redis,
+  saleId: number,
+  cursor: string,
+): Promise<WinnersPage> {
   const { winners } = saleKeys(saleId);
   const [next, pairs] = await redis.hscan(winners, cursor, "COUNT", limits.auditWinnersPerPage);
   const claims: Claim[] = [];

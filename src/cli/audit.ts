@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { type AuditReport, audit } from "../audit/audit.ts";
+import type { Finding } from "../audit/finding.ts";
 import { saleNow } from "../audit/sales.ts";
 import { limits } from "../limits.ts";
 import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";
@@ -14,7 +15,6 @@ interface Options {
 }
 
 const SALES_SHOWN = 50;
-const NUMBERS_SHOWN = 10;
 
 export function addAudit(program: Command, ending: Ending): void {
   newCommand(program, "audit", "Compares what Redis and MySQL know of every grant.")
@@ -54,6 +54,15 @@ function createProgress() {
   };
 }
 
+/** One line for each finding. */
+export function printFindings(findings: readonly Finding[]): void {
+  for (const { saleId: id, shard, kind, text, numbers, count } of findings) {
+    const list = numbers.join(", ");
+    const about = list === "" ? "" : `: ${list}${count > numbers.length ? ", …" : ""} (${count})`;
+    console.log(`${id === undefined ? `shard ${shard}` : `sale ${id}`}  ${kind}  ${text}${about}`);
+  }
+}
+
 function print({ sales, findings }: AuditReport): void {
   // Those with findings first; the others by how much they have sold.
   const shown = sales
@@ -63,11 +72,7 @@ function print({ sales, findings }: AuditReport): void {
   const rows = shown.map(({ sale, ...rest }) => [`sale ${sale}`, rest] as const);
   if (rows.length > 0) console.log(Bun.inspect.table(Object.fromEntries(rows)));
   if (shown.length < sales.length) console.log(`and ${sales.length - shown.length} more sales`);
-  for (const { saleId: id, shard, kind, text, numbers, count } of findings) {
-    const list = numbers.slice(0, NUMBERS_SHOWN).join(", ");
-    const about = list === "" ? "" : `: ${list}${count > numbers.length ? ", …" : ""} (${count})`;
-    console.log(`${id === undefined ? `shard ${shard}` : `sale ${id}`}  ${kind}  ${text}${about}`);
-  }
+  printFindings(findings);
   const looked = sales.length === 1 ? "1 sale" : `${sales.length} sales`;
   console.log(`Compared ${looked}: ${findings.length === 0 ? "no" : findings.length} findings.`);
 }

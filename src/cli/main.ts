@@ -7,6 +7,7 @@ import { isOutage } from "../outage.ts";
 import { addAudit } from "./audit.ts";
 import { CannotRun, type Ending } from "./command.ts";
 import { addDoctor } from "./doctor.ts";
+import { addResume } from "./resume.ts";
 
 const COULD_NOT_RUN = 2;
 
@@ -22,6 +23,7 @@ const program = new Command("doorbuster")
   .showHelpAfterError();
 
 addAudit(program, ending);
+addResume(program, ending);
 addDoctor(program, ending);
 
 try {

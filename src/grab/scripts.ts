@@ -1,13 +1,19 @@
 import { type Script, scriptOf } from "../redis/script.ts";
 import grabSource from "./grab.lua" with { type: "text" };
 import recordedSource from "./recorded.lua" with { type: "text" };
+import stateSource from "./state.lua" with { type: "text" };
 import warmSource from "./warm.lua" with { type: "text" };
 
 /**
  * The texts of the scripts that recovery loads, as this version of the service has them. While a new version is
  * rolled out, processes with different texts serve together; recovery loads those of all.
  */
-export const scriptSources = { grab: grabSource, recorded: recordedSource, warm: warmSource };
+export const scriptSources = {
+  grab: grabSource,
+  recorded: recordedSource,
+  state: stateSource,
+  warm: warmSource,
+};
 
 export type ScriptSources = Readonly<Record<string, string>>;
 

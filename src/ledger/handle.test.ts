@@ -48,7 +48,14 @@ const settings: LedgerSettings = {
   ...{ redisUrl: "redis://r", databaseUrl: "mysql://m", durability: "durable", ledgerKeepMs: 0 },
   ...{ logLevel: "silent", processId: "p" },
 };
-const status: LedgerStatus = { mysql: "ok", redis: "ok", livingProcesses: 1, shards: [] };
+const status: LedgerStatus = {
+  mysql: "ok",
+  redis: "ok",
+  livingProcesses: 1,
+  shards: [],
+  audit: undefined,
+  history: undefined,
+};
 
 function start() {
   const heard: string[] = [];

@@ -6,6 +6,7 @@ export function createLedgerMetrics() {
   const registers = [registry];
   return {
     registry,
+    ...auditMetrics(registers),
     rows: new Counter({
       name: "doorbuster_ledger_rows_total",
       help: "Grants written into MySQL.",
@@ -56,6 +57,41 @@ export function createLedgerMetrics() {
     voids: new Counter({
       name: "doorbuster_ledger_void_numbers_total",
       help: "Grant numbers that a recovery could not account for.",
+      registers,
+    }),
+  };
+}
+
+function auditMetrics(registers: Registry[]) {
+  return {
+    deadLettersKept: new Gauge({
+      name: "doorbuster_ledger_dead_letters",
+      help: "Dead letters in MySQL, whoever wrote them.",
+      registers,
+    }),
+    voidNumbers: new Gauge({
+      name: "doorbuster_ledger_void_numbers",
+      help: "Void numbers of all recoveries, by MySQL.",
+      registers,
+    }),
+    auditRounds: new Counter({
+      name: "doorbuster_audit_rounds_total",
+      help: "Rounds of the audit over the shards that this process writes.",
+      registers,
+    }),
+    auditNumbers: new Counter({
+      name: "doorbuster_audit_numbers_total",
+      help: "Grant numbers that these rounds have looked at.",
+      registers,
+    }),
+    auditFindings: new Gauge({
+      name: "doorbuster_audit_findings",
+      help: "What the last round has found.",
+      registers,
+    }),
+    auditPauses: new Counter({
+      name: "doorbuster_audit_pauses_total",
+      help: "Sales that were paused because of a finding.",
       registers,
     }),
   };

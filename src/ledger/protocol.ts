@@ -1,7 +1,9 @@
 // The messages between the main thread and the ledger's thread, and nothing else.
 
+import type { Finding } from "../audit/finding.ts";
 import type { Durability } from "../config.ts";
 import type { LedgerGrant } from "./entry.ts";
+import type { LedgerHistory } from "./history.ts";
 
 /** What the thread needs of the settings. */
 export interface LedgerSettings {
@@ -12,6 +14,8 @@ export interface LedgerSettings {
   readonly logLevel: string;
   /** Names this process in leases and heartbeats. */
   readonly processId: string;
+  /** How often the sales that sell are audited; `auditLiveMs` where it is not said. */
+  readonly auditMs?: number;
 }
 
 /** A grant that this process has confirmed to a user; without the epoch, which recovery gives anew. */
@@ -51,6 +55,15 @@ export interface ShardStatus {
   readonly lagMs: number;
 }
 
+/** What the audit of the shards that this process writes has found. */
+export interface AuditStatus {
+  /** When it last looked. */
+  readonly at: string;
+  /** All findings; `findings` are the first few of them. */
+  readonly count: number;
+  readonly findings: readonly Finding[];
+}
+
 /** How the ledger's thread is doing; sent every second. */
 export interface LedgerStatus {
   /** "ok", or what is wrong. */
@@ -58,4 +71,7 @@ export interface LedgerStatus {
   readonly redis: string;
   readonly livingProcesses: number;
   readonly shards: ShardStatus[];
+  /** Undefined until it has looked once; so is the history. */
+  readonly audit: AuditStatus | undefined;
+  readonly history: LedgerHistory | undefined;
 }

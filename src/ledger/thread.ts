@@ -7,6 +7,7 @@ import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
 import { connectRedis } from "../redis/client.ts";
 import { allShards } from "../redis/keys.ts";
+import { Auditing } from "./auditing.ts";
 import { backlogsOf } from "./backlog.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
@@ -58,6 +59,10 @@ function startLedger(settings: LedgerSettings) {
   const stand = new WitnessStand(context);
   const keeper = new Gatekeeper(context, writers, stand);
   const leases = new Leases(context, writers);
+  const auditing = new Auditing(context, {
+    shards: () => ownedShards().filter((shard) => keeper.closedBecause(shard) === null),
+    onLoss: (shard, epoch, reason) => keeper.lost(shard, epoch, reason),
+  });
   let mysql = "starting";
   let ticking: Promise<void> | undefined;
 
@@ -84,6 +89,7 @@ function startLedger(settings: LedgerSettings) {
       post({ type: "status", status: statusOf(backlogs) });
     }),
     every(limits.recoveryWatchMs, stop.signal, () => stand.attend().catch(() => undefined)),
+    every(settings.auditMs ?? limits.auditLiveMs, stop.signal, () => auditing.round()),
   ];
 
   const ownedShards = (): number[] =>
@@ -98,7 +104,8 @@ function startLedger(settings: LedgerSettings) {
     context.metrics.backlog.set(shards.reduce((sum, shard) => sum + shard.backlogGrants, 0));
     context.metrics.lag.set(Math.max(...shards.map((shard) => shard.lagMs)) / 1_000);
     const redis = context.redis.status === "ready" ? "ok" : context.redis.status;
-    return { mysql, redis, livingProcesses: leases.living, shards };
+    const { status: audit, history } = auditing;
+    return { mysql, redis, livingProcesses: leases.living, shards, audit, history };
   }
 
   async function drain(): Promise<void> {

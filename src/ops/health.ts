@@ -42,6 +42,10 @@ export function createHealth({ config, gates, redis, ledger, grabsWaiting }: Hea
       if (status.mysql !== "ok") found.push(`mysql: ${status.mysql}`);
       if (status.shards.some((shard) => shard.lagMs > limits.lagDegradedMs))
         found.push("persistence is behind");
+      const letters = status.history?.deadLetters ?? 0;
+      if (letters > 0) found.push(`dead letters: ${letters}`);
+      for (const { saleId, kind, text } of status.audit?.findings ?? [])
+        found.push(`sale ${saleId}: ${kind}: ${text}`);
     }
     return found;
   }
@@ -66,6 +70,10 @@ export function createHealth({ config, gates, redis, ledger, grabsWaiting }: Hea
         },
         backlogGrants: status?.shards.reduce((sum, shard) => sum + shard.backlogGrants, 0) ?? null,
         lagMs: status ? Math.max(...status.shards.map((shard) => shard.lagMs)) : null,
+        audit: status?.audit ?? null,
+        recoveries: status?.history?.recoveries ?? [],
+        voids: status?.history?.voids ?? null,
+        deadLetters: status?.history?.deadLetters ?? null,
         shards: allShards.map((shard) => {
           const gate = gates.at(shard);
           const report = status?.shards[shard];

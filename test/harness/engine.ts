@@ -41,8 +41,14 @@ export async function startEngine(
   {
     durability = "durable",
     ledgerKeepMs = 0,
+    auditMs,
     ready = true,
-  }: { durability?: Durability; ledgerKeepMs?: number; ready?: boolean } = {},
+  }: {
+    durability?: Durability;
+    ledgerKeepMs?: number;
+    auditMs?: number;
+    ready?: boolean;
+  } = {},
 ): Promise<Engine> {
   const log = createLog("silent");
   const redis = connectRedis(servers.redisUrl, "grabs", log);
@@ -56,7 +62,10 @@ export async function startEngine(
   await until("Redis", () => redis.status === "ready");
   const processId = `engine ${++processes}`;
   thread = startLedgerThread(
-    { ...servers, durability, ledgerKeepMs, logLevel: "silent", processId },
+    {
+      ...{ ...servers, durability, ledgerKeepMs, logLevel: "silent", processId },
+      ...(auditMs === undefined ? {} : { auditMs }),
+    },
     log,
     { opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation), closed },
   );

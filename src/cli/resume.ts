@@ -1,0 +1,50 @@
+// `doorbuster resume`: opens a paused sale again, if its numbers agree.
+
+import type { Command } from "commander";
+import { audit } from "../audit/audit.ts";
+import type { Finding } from "../audit/finding.ts";
+import { saleNow } from "../audit/sales.ts";
+import { isFence } from "../redis/script.ts";
+import { openSale, type StateChange } from "../sales/state.ts";
+import { printFindings } from "./audit.ts";
+import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";
+import { type Servers, withServers } from "./servers.ts";
+
+interface Options {
+  data: string;
+  sale: number;
+}
+
+export function addResume(program: Command, ending: Ending): void {
+  newCommand(program, "resume", "Opens a paused sale again, unless the audit finds something.")
+    .requiredOption("--sale <id>", "the sale", saleId)
+    .action(ending((options: Options) => withServers(options.data, (at) => run(at, options))));
+}
+
+async function run(servers: Servers, { sale: id }: Options): Promise<number> {
+  const { redis, pool } = servers;
+  const sale = await saleNow(pool.db, id);
+  if (!sale?.warmedAt) throw new CannotRun(`There is no sale ${id} that has ever been open.`);
+  const report = await audit(servers, { saleId: id });
+  const findings = report.findings.filter((finding) => stands(finding, id));
+  if (findings.length > 0) {
+    printFindings(findings);
+    console.log(`Sale ${id} stays as it is.`);
+    return 1;
+  }
+  const change = await openSale({ redis, db: pool.db }, id).catch((error): StateChange => {
+    if (isFence(error)) return "fenced";
+    throw error;
+  });
+  if (change === "fenced") {
+    throw new CannotRun(
+      `The shard of sale ${id} recovers. Is the service running? Then try again.`,
+    );
+  }
+  console.log(change === "set" ? `Sale ${id} is open again.` : `Sale ${id} was open.`);
+  return 0;
+}
+
+/** Whether a finding keeps the sale closed. A half-made pause or opening is what this command finishes. */
+const stands = ({ saleId: about, kind }: Finding, id: number): boolean =>
+  (about === id && kind !== "state_differs") || kind === "gate" || kind === "stream";

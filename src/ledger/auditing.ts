@@ -1,0 +1,102 @@
+// The audit beside the ledger: every ten seconds a round over the shards that this process writes. A sale with a
+// finding is paused, because its numbers cannot be trusted any more; nothing is corrected, because nobody knows
+// which of the stores is right. While a gate is closed or a server does not answer, it says nothing.
+
+import type { Finding } from "../audit/finding.ts";
+import { LiveAudit, type LiveRound } from "../audit/live.ts";
+import { reasonOf } from "../db/errors.ts";
+import { limits } from "../limits.ts";
+import { shardOf } from "../redis/keys.ts";
+import { isFence } from "../redis/script.ts";
+import { pauseSale } from "../sales/state.ts";
+import type { LedgerContext } from "./context.ts";
+import { type LedgerHistory, readHistory } from "./history.ts";
+import type { AuditStatus } from "./protocol.ts";
+
+interface AuditingHooks {
+  /** The shards that this process writes and whose gate is open. */
+  shards(): number[];
+  /** Redis does not have what it must have, under this epoch. */
+  onLoss(shard: number, epoch: number, reason: string): void;
+}
+
+const nameOf = ({ saleId, kind }: Finding): string => `${saleId} ${kind}`;
+
+export class Auditing {
+  readonly #live: LiveAudit;
+  #findings: readonly Finding[] = [];
+  /** Findings that the log has, so that it does not get them again in each round. */
+  #told: ReadonlySet<string> = new Set();
+  #at: number | undefined;
+  #history: LedgerHistory | undefined;
+
+  constructor(
+    readonly context: LedgerContext,
+    readonly hooks: AuditingHooks,
+  ) {
+    this.#live = new LiveAudit(context, context.stopping);
+  }
+
+  /** What the last round that could look has found; undefined before the first. */
+  get status(): AuditStatus | undefined {
+    if (this.#at === undefined) return undefined;
+    return {
+      at: new Date(this.#at).toISOString(),
+      count: this.#findings.length,
+      findings: this.#findings.slice(0, limits.auditLiveFindingsTold),
+    };
+  }
+
+  get history(): LedgerHistory | undefined {
+    return this.#history;
+  }
+
+  /** One round. Never rejects. */
+  async round(): Promise<void> {
+    const { log, metrics, pool } = this.context;
+    try {
+      this.#history = await readHistory(pool.db);
+      metrics.voidNumbers.set(this.#history.voids);
+      metrics.deadLettersKept.set(this.#history.deadLetters);
+      const round = await this.#live.round(this.hooks.shards());
+      if (this.context.stopping.aborted) return;
+      this.#findings = round.findings;
+      this.#at = Date.now();
+      metrics.auditRounds.inc();
+      metrics.auditNumbers.inc(round.numbers);
+      metrics.auditFindings.set(round.findings.length);
+      await this.#act(round);
+    } catch (error) {
+      log.debug({ reason: reasonOf(error) }, "the audit could not look");
+    }
+  }
+
+  async #act({ findings, epochs }: LiveRound): Promise<void> {
+    const told = this.#told;
+    this.#told = new Set(findings.map(nameOf));
+    for (const [saleId, found] of Map.groupBy(findings, (finding) => finding.saleId ?? 0)) {
+      const shard = shardOf(saleId);
+      const epoch = epochs.get(shard) ?? 0;
+      if (found.some((finding) => !told.has(nameOf(finding)))) {
+        this.context.log.error({ saleId, findings: found }, "a sale's numbers do not agree");
+      }
+      if (found.some(({ kind }) => kind === "sale_missing")) {
+        this.hooks.onLoss(shard, epoch, `sale ${saleId} is missing in redis`);
+      } else await this.#pause(saleId, shard, epoch);
+    }
+  }
+
+  async #pause(saleId: number, shard: number, epoch: number): Promise<void> {
+    const { redis, pool, log, metrics } = this.context;
+    try {
+      const change = await pauseSale({ redis, db: pool.db }, saleId);
+      if (change !== "set") return;
+      metrics.auditPauses.inc();
+      log.error({ saleId }, "the sale is paused; doorbuster audit tells what is wrong with it");
+    } catch (error) {
+      // A Redis that accepts the gate and not this script was loaded by a version that did not have it.
+      if (isFence(error)) this.hooks.onLoss(shard, epoch, reasonOf(error));
+      log.warn({ saleId, reason: reasonOf(error) }, "the sale is not paused yet");
+    }
+  }
+}
