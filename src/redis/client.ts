@@ -27,7 +27,7 @@ export function connectRedis(url: string, role: RedisRole, log: Log): Redis {
     enableReadyCheck: false,
     connectTimeout: limits.redisConnectTimeoutMs,
     // A link that is half open never answers and never fails: silence after a command ends it.
-    ...(role === "subscriber" ? {} : { socketTimeout: silenceMs(role) }),
+    socketTimeout: silenceMs(role),
     retryStrategy: (attempt) => Math.min(50 * attempt, limits.redisReconnectDelayMsMax),
     ...(role === "blocking" ? {} : { commandTimeout: limits.redisCommandTimeoutMs }),
   };
