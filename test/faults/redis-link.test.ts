@@ -80,6 +80,14 @@ test("slow by 300 ms there and back, and in pieces of 7 bytes: grabs are slower,
   expect(told.answers.length).toBeLessThan(2 * 150);
 });
 
+test("half open for good: the connections are given up, and grabs go on over new ones", async () => {
+  const told = await sellOut(500, async (coupon) => {
+    await until("some grants", async () => (await granted(coupon)) >= 50);
+    link.proxy.silence();
+  });
+  expect(told.answers).toContain("503");
+});
+
 const residentBytes = async () =>
   Number(/^doorbuster_memory_bytes (\S+)$/m.exec(await metricsText())?.[1]);
 const metricsText = async () => (await fetch(`${api.opsUrl}/metrics`)).text();

@@ -18,6 +18,8 @@ export interface FaultProxy {
   reset(): void;
   /** Half-open: connections stay and new ones are accepted, and nothing comes through in either direction. */
   freeze(): void;
+  /** Half-open for good: nothing comes through the connections there are; new ones are fine. */
+  silence(): void;
   /** Delays what comes through by so many milliseconds in each direction, in order. */
   slow(milliseconds: number): void;
   /** Passes so many more bytes of answers on each connection, then resets it; healed or not. */
@@ -32,6 +34,7 @@ interface Link {
   readonly client: net.Socket;
   readonly server: net.Socket;
   answersLeft: number;
+  silent: boolean;
 }
 
 class Breaker {
@@ -66,7 +69,7 @@ class Breaker {
 function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): void {
   const answers = from === link.server;
   const pass = (data: Buffer) => {
-    if (!breaker.links.has(link) || to.destroyed) return;
+    if (!breaker.links.has(link) || link.silent || to.destroyed) return;
     for (let at = 0; at < data.length; at += breaker.pieceBytes) {
       const piece = data.subarray(at, at + breaker.pieceBytes);
       if (answers && piece.length > link.answersLeft) {
@@ -100,7 +103,7 @@ export async function startProxy(upstream: Upstream): Promise<FaultProxy> {
       return;
     }
     const server = net.connect({ ...at, noDelay: true });
-    const link: Link = { client, server, answersLeft: breaker.answersMax };
+    const link: Link = { client, server, answersLeft: breaker.answersMax, silent: false };
     breaker.links.add(link);
     carry(breaker, link, client, server);
     carry(breaker, link, server, client);
@@ -129,6 +132,9 @@ export async function startProxy(upstream: Upstream): Promise<FaultProxy> {
     reset: () => breaker.dropAll(),
     freeze() {
       breaker.mode = "freeze";
+    },
+    silence() {
+      for (const link of breaker.links) link.silent = true;
     },
     slow(milliseconds) {
       breaker.delayMs = milliseconds;
