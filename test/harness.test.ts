@@ -7,7 +7,13 @@ import { openPool } from "../src/db/client.ts";
 import { createLog } from "../src/log.ts";
 import { connectRedis } from "../src/redis/client.ts";
 import { redisProblems } from "../src/redis/settings.ts";
-import { freshDatabase, startMysql, startRedis, stopEverything } from "./harness/servers.ts";
+import {
+  freshDatabase,
+  freshFolder,
+  startMysql,
+  startRedis,
+  stopEverything,
+} from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
 afterAll(stopEverything);
@@ -77,6 +83,15 @@ describe("the servers", () => {
     await process.start();
     expect(process.pid).not.toBe(before);
     await until("the table", () => pool.db.execute(sql`SELECT * FROM kept`));
+    await pool.close();
+  });
+
+  test("a MySQL has a place of its own for temporary files, where no other server removes them", async () => {
+    const folder = freshFolder("mysql");
+    const { url } = await startMysql({ folder });
+    const pool = openPool(url, 1);
+    const [rows] = await pool.db.execute(sql`SELECT @@tmpdir AS place`);
+    expect((rows as unknown as { place: string }[])[0]?.place).toStartWith(folder);
     await pool.close();
   });
 

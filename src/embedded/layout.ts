@@ -17,6 +17,7 @@ export interface Layout {
   readonly redis: string;
   readonly redisLog: string;
   readonly mysql: string;
+  readonly mysqlTemporary: string;
   readonly mysqlLog: string;
 }
 
@@ -31,6 +32,7 @@ const OURS = new Set([
   "redis.log",
   "mysql",
   "mysql.new",
+  "mysql.tmp",
   "mysql.log",
   "run",
   "test",
@@ -49,6 +51,7 @@ export function layoutOf(dataFolder: string): Layout {
     redis: join(folder, "redis"),
     redisLog: join(folder, "redis.log"),
     mysql: join(folder, "mysql"),
+    mysqlTemporary: join(folder, "mysql.tmp"),
     mysqlLog: join(folder, "mysql.log"),
   };
 }

@@ -46,21 +46,26 @@ const OF_FLAVOUR = {
   mysql: ["--mysqlx=OFF", "--performance-schema=OFF", "--secure-file-priv=NULL"],
 };
 
-function serverCommand(program: DatabaseProgram, folder: string, socket: string): string[] {
+// A server that starts removes what it takes for temporary tables of a dead one. In the system's folder they may be
+// those of another server on this machine, which is using them.
+const ownTemporary = ({ mysqlTemporary }: Layout): string => `--tmpdir=${mysqlTemporary}`;
+
+function serverCommand(program: DatabaseProgram, layout: Layout, socket: string): string[] {
   return [
     program.path,
     "--no-defaults",
     ...asUser(),
-    `--datadir=${folder}`,
+    `--datadir=${layout.mysql}`,
+    ownTemporary(layout),
     `--socket=${socket}`,
-    `--pid-file=${join(folder, "server.pid")}`,
+    `--pid-file=${join(layout.mysql, "server.pid")}`,
     ...COMMON,
     ...OF_FLAVOUR[program.flavour],
   ];
 }
 
-function initCommand(program: DatabaseProgram, folder: string): string[] {
-  const common = ["--no-defaults", ...asUser(), `--datadir=${folder}`];
+function initCommand(program: DatabaseProgram, layout: Layout, folder: string): string[] {
+  const common = ["--no-defaults", ...asUser(), `--datadir=${folder}`, ownTemporary(layout)];
   return program.flavour === "mariadb"
     ? [
         program.install,
@@ -83,7 +88,7 @@ async function makeData(
   const folder = `${layout.mysql}.new`;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { mode: 0o700 });
-  const child = Bun.spawn(initCommand(program, folder), {
+  const child = Bun.spawn(initCommand(program, layout, folder), {
     detached: true,
     stdin: "ignore",
     stdout: "pipe",
@@ -124,13 +129,14 @@ export function mysqlServer(layout: Layout, options: ServerOptions): MysqlServer
   }
   const sockets = socketFolder(layout);
   makeSocketFolder(sockets);
+  mkdirSync(layout.mysqlTemporary, { recursive: true, mode: 0o700 });
   const socket = join(sockets, "mysql.sock");
   const urlOf = (database: string) =>
     `mysql://root@localhost/${database}?socketPath=${encodeURIComponent(socket)}`;
   const server = new ServerProcess(
     {
       name: program.flavour === "mariadb" ? "mariadbd" : "mysqld",
-      command: serverCommand(program, layout.mysql, socket),
+      command: serverCommand(program, layout, socket),
       socket,
       logFile: layout.mysqlLog,
       isReady: () => answers(urlOf("mysql")),
