@@ -66,6 +66,7 @@ export const limits = {
   streamBlockMs: 1_000,
   leaseSeconds: 5,
   leaseRenewMs: 1_000,
+  mainSilenceMsMax: 4_000,
   retryDelayMsMin: 50,
   retryDelayMsMax: 2_000,
   lockHolderPatienceSeconds: 1,

@@ -110,6 +110,9 @@ export function startLedgerThread(
   }
 
   start();
+  const pulse = setInterval(() => {
+    if (living) send({ type: "alive" });
+  }, limits.leaseRenewMs);
   return {
     confirmed,
     status: () => (performance.now() - statusAt < limits.ledgerReportAgeMsMax ? status : undefined),
@@ -131,6 +134,7 @@ export function startLedgerThread(
     },
     async drain() {
       clearTimeout(restartTimer);
+      clearInterval(pulse);
       if (!living) return;
       let giveUp: Timer | undefined;
       await new Promise<void>((resolve) => {

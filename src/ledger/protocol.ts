@@ -29,6 +29,8 @@ export type ToWorker =
   | { type: "missing"; saleId: number; epoch: number }
   | { type: "witnessed"; request: number; grants: WitnessedGrant[] }
   | { type: "metrics"; request: number }
+  /** The main thread is alive; sent every second. */
+  | { type: "alive" }
   | { type: "drain" };
 
 export type FromWorker =

@@ -66,9 +66,15 @@ function startLedger(settings: LedgerSettings) {
   let mysql = "starting";
   let ticking: Promise<void> | undefined;
 
+  let heardAt = performance.now();
+
   /** Never rejects. */
   async function tick(): Promise<void> {
     try {
+      // A process counts among the living only while both of its threads do: a recovery waits for what its main
+      // thread has confirmed, and would wait for ever for one that stands still.
+      if (performance.now() - heardAt > limits.mainSilenceMsMax)
+        throw new Error("the main thread stands still");
       await leases.tick();
       enrol();
       mysql = "ok";
@@ -122,7 +128,11 @@ function startLedger(settings: LedgerSettings) {
     post({ type: "drained" });
   }
 
-  return { context, keeper, drain };
+  const hear = (): void => {
+    heardAt = performance.now();
+  };
+
+  return { context, keeper, drain, hear };
 }
 
 /** Runs `work` again and again with a pause in between, until the signal; resolves when the last has ended. */
@@ -159,6 +169,9 @@ async function receive(message: ToWorker): Promise<void> {
         ...{ type: "metrics", request: message.request },
         text: (await ledger?.context.metrics.registry.metrics()) ?? "",
       });
+      return;
+    case "alive":
+      ledger?.hear();
       return;
     case "drain":
       await ledger?.drain();
