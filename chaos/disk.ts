@@ -4,7 +4,7 @@
 import { mkdirSync, statfsSync } from "node:fs";
 
 const SIZE = "2g";
-const LEFT_BYTES = 48 * 1_024;
+const LEFT_BYTES = 8 * 1_024;
 const ATTEMPTS = 20;
 
 export interface SmallDisk {
