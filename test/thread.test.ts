@@ -1,6 +1,6 @@
 // The ledger's thread by itself, with the test as its main thread.
 
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
 import { openPool } from "../src/db/client.ts";
 import type { ToWorker } from "../src/ledger/protocol.ts";

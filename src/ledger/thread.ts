@@ -81,12 +81,13 @@ function startLedger(settings: LedgerSettings) {
     } catch (error) {
       mysql = reasonOf(error);
     }
-    ticking = undefined;
   }
 
   const rounds = [
     every(limits.leaseRenewMs, stop.signal, async () => {
-      ticking ??= tick();
+      ticking ??= tick().finally(() => {
+        ticking = undefined;
+      });
       // A MySQL that hangs must not hold up what is told of the backlog.
       await Promise.race([ticking, pause(limits.leaseRenewMs, stop.signal)]);
       const backlogs = await backlogsOf(context.redis, ownedShards()).catch(
