@@ -3,8 +3,13 @@
 
 import type { Random } from "./random.ts";
 
-/** How many different customers there are; a prime, so that each stride visits all of them. */
+/** How many customers come to a sale at most; a prime, so that each stride visits all of them. */
 const CUSTOMERS = 20_011;
+/**
+ * Each sale's customers begin so many further on: neighbours share customers, whose lists then have several
+ * coupons, and in a long run nobody has more than fit on a page.
+ */
+const CUSTOMERS_LEFT_BEHIND = 700;
 const LARGE_ON = 4;
 const SMALL_ON = 8;
 const OLD_KEPT = 40;
@@ -15,6 +20,8 @@ const REFUSALS_UNTIL_OLD = 60;
 interface Sale {
   readonly name: string;
   readonly large: boolean;
+  /** The lowest customer's number; all others are less than `CUSTOMERS` above it. */
+  readonly lowest: number;
   readonly first: number;
   readonly stride: number;
   arrived: number;
@@ -69,6 +76,7 @@ export class SaleBook {
   made({ name, large }: NewSale): void {
     this.#on.set(name, {
       ...{ name, large, arrived: 0, refusals: 0, winners: [], unsure: [] },
+      lowest: this.#names * CUSTOMERS_LEFT_BEHIND,
       first: this.random.integer(0, CUSTOMERS - 1),
       stride: this.random.integer(1, CUSTOMERS - 1),
     });
@@ -91,8 +99,10 @@ export class SaleBook {
     const lot = random.next();
     if (lot < 0.15 && sale.winners.length > 0) return random.pick(sale.winners);
     if (lot < 0.4 && sale.unsure.length > 0) return random.pick(sale.unsure);
-    if (lot < 0.5 || sale.arrived >= CUSTOMERS) return random.integer(0, CUSTOMERS - 1);
-    return (sale.first + sale.stride * sale.arrived++) % CUSTOMERS;
+    if (lot < 0.5 || sale.arrived >= CUSTOMERS) {
+      return sale.lowest + random.integer(0, CUSTOMERS - 1);
+    }
+    return sale.lowest + ((sale.first + sale.stride * sale.arrived++) % CUSTOMERS);
   }
 
   /** Tells what became of a grab. */

@@ -118,6 +118,7 @@ const PLAIN: Record<PlainKind, Inject> = {
   "redis killed": kill("redis"),
   "redis stopped": stop("redis"),
   "redis paused": stores.pauseRedis,
+  "redis rewrites its file": stores.rewriteFile,
   "scripts flushed": stores.flushScripts,
   "mysql killed": kill("mysql"),
   "mysql stopped": stop("mysql"),

@@ -5,6 +5,8 @@ import { sign } from "hono/jwt";
 const FIRST_ID = 1_000_000;
 /** Clocks are moved by minutes in both directions: a token must be good under each of them. */
 const CLOCKS_APART_SECONDS = 7_200;
+/** Customers come and go; those who come back get a new token. */
+const TOKENS_KEPT_MAX = 50_000;
 const JSON_TYPE = "Content-Type: application/json\r\n";
 
 export const userIdOf = (customer: number): number => FIRST_ID + customer;
@@ -37,6 +39,7 @@ export class Requests {
       ...{ iat: now - CLOCKS_APART_SECONDS, exp: now + this.seconds + CLOCKS_APART_SECONDS },
     };
     const token = sign(claims, this.secret, "HS256");
+    if (this.#tokens.size >= TOKENS_KEPT_MAX) this.#tokens.clear();
     this.#tokens.set(person.id, token);
     return token;
   }

@@ -33,6 +33,8 @@ const KINDS = {
   "redis killed": { parts: ["redis"], forMs: BRIEF, pairs: true },
   "redis stopped": { parts: ["redis"], forMs: MEDIUM, pairs: true },
   "redis paused": { parts: ["redis"], forMs: MEDIUM, pairs: true },
+  // Takes hold of nothing, so that Redis can be killed in the middle of it.
+  "redis rewrites its file": { parts: [], forMs: ONCE, pairs: true },
   "scripts flushed": { parts: ["redis"], forMs: ONCE, pairs: true },
   "mysql killed": { parts: ["mysql"], forMs: BRIEF, pairs: true },
   "mysql stopped": { parts: ["mysql"], forMs: MEDIUM, pairs: true },
@@ -116,9 +118,9 @@ class Schedule {
     const pairing = this.#names.filter((name) => kindOf(name).pairs);
     const first = this.#random.pick(pairing);
     const taken = kindOf(first).parts;
-    const fitting = pairing.filter(
-      (name) => !kindOf(name).parts.some((part) => taken.includes(part)),
-    );
+    const fits = (name: PlainKind) =>
+      name !== first && !kindOf(name).parts.some((part) => taken.includes(part));
+    const fitting = pairing.filter(fits);
     const second = this.#random.chance(0.3)
       ? this.#link()
       : this.#plain(this.#random.pick(fitting));

@@ -22,6 +22,12 @@ export const flushScripts: Inject = async ({ redisClient }) => {
   return async () => undefined;
 };
 
+export const rewriteFile: Inject = async ({ redisClient }) => {
+  // One that is away or at it already does not begin.
+  await redisClient.bgrewriteaof().catch(() => undefined);
+  return async () => undefined;
+};
+
 export const emptyRedis: Inject = async ({ redisClient }) => {
   await redisClient.flushall();
   return async () => undefined;

@@ -28,6 +28,8 @@ const APIS = 2;
 /** The service's own user: without the rights that would let it write to a read-only server. */
 const DATABASE = "doorbuster";
 const SELLER = "chaos-seller";
+/** How long a statement of the harness may wait for those of the service. */
+const PATIENCE_MS = 30_000;
 const SERVERS = ["redis", "mysql"] as const;
 
 export const say = (text: string): void => console.error(text);
@@ -182,7 +184,7 @@ async function open(
     ...{ folder, secret, seller, apis, redisClient, moveClock, deaths, close },
     redis: serverOf("redis", redisPlain.process, through, deaths),
     mysql: serverOf("mysql", mysqlPlain.process, through, deaths),
-    connect: () => openConnection(mysqlPlain.urlOf(DATABASE)),
+    connect: () => openConnection(mysqlPlain.urlOf(DATABASE), { queryTimeoutMs: PATIENCE_MS }),
     databaseUrl: mysqlPlain.urlOf(DATABASE),
     redisUrl: redisPlain.url,
     disk: small && { of, small },
