@@ -57,7 +57,8 @@ function createProgress() {
 /** One line for each finding. */
 export function printFindings(findings: readonly Finding[]): void {
   for (const { saleId: id, shard, kind, text, numbers, count } of findings) {
-    const list = numbers.join(", ");
+    // A single number is in the text.
+    const list = count > 1 ? numbers.join(", ") : "";
     const about = list === "" ? "" : `: ${list}${count > numbers.length ? ", …" : ""} (${count})`;
     console.log(`${id === undefined ? `shard ${shard}` : `sale ${id}`}  ${kind}  ${text}${about}`);
   }
@@ -73,6 +74,9 @@ function print({ sales, findings }: AuditReport): void {
   if (rows.length > 0) console.log(Bun.inspect.table(Object.fromEntries(rows)));
   if (shown.length < sales.length) console.log(`and ${sales.length - shown.length} more sales`);
   printFindings(findings);
-  const looked = sales.length === 1 ? "1 sale" : `${sales.length} sales`;
-  console.log(`Compared ${looked}: ${findings.length === 0 ? "no" : findings.length} findings.`);
+  const found = findings.length === 0 ? "no findings" : counted(findings.length, "finding");
+  console.log(`Compared ${counted(sales.length, "sale")}: ${found}.`);
 }
+
+const counted = (count: number, what: string): string =>
+  `${count} ${what}${count === 1 ? "" : "s"}`;
