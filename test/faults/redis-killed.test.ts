@@ -136,10 +136,13 @@ describe("in fast mode the last second is lost together with who has confirmed i
     expect(winners).toHaveLength(confirmed.length);
 
     const [recovery] = await past.db.select().from(recoveries).orderBy(desc(recoveries.voids));
-    expect(recovery).toMatchObject({ shard: shardOf(saleId), grantsRestored: 5, voids: 10 });
+    expect(recovery).toMatchObject({
+      ...{ shard: shardOf(saleId), grantsRestored: 5, voids: 10, unheard: 1 },
+    });
     expect(apis[1].output()).toContain('"first":31,"last":40,"count":10,"msg":"numbers are void"');
     const metrics = await (await fetch(`${apis[1].opsUrl}/metrics`)).text();
     expect(metrics).toContain("doorbuster_ledger_void_numbers_total 10");
+    await until("the operations view to tell", async () => (await detailsOf(apis[1])).voids === 10);
     rig.apis[0] = await rig.start();
   });
 
@@ -154,12 +157,23 @@ describe("in fast mode the last second is lost together with who has confirmed i
     expect(tally([...after.outcomes.values()])).toEqual({ won: 20, sold_out: 20 });
     await untilBooksAgree(past, coupon, 50, ...before, after);
     expect((await rowsOf(saleId)).every(({ state }) => state === "granted")).toBe(true);
+    const [recovery] = await past.db
+      .select()
+      .from(recoveries)
+      .where(eq(recoveries.shard, shardOf(saleId)))
+      .orderBy(desc(recoveries.id));
+    expect(recovery?.voids).toBe(0);
+    expect(recovery?.unheard).toBeGreaterThanOrEqual(2);
   });
 });
 
-async function leaseHeld(api: TestApi, shard: number): Promise<boolean> {
-  const details = (await (await fetch(`${api.opsUrl}/readyz`)).json()) as {
-    shards: { leaseHeld: boolean }[];
-  };
-  return details.shards[shard]?.leaseHeld ?? true;
+interface Details {
+  readonly voids: number;
+  readonly shards: readonly { leaseHeld: boolean }[];
 }
+
+const detailsOf = async ({ opsUrl }: TestApi) =>
+  (await (await fetch(`${opsUrl}/readyz`)).json()) as Details;
+
+const leaseHeld = async (api: TestApi, shard: number) =>
+  (await detailsOf(api)).shards[shard]?.leaseHeld ?? true;
