@@ -6,7 +6,6 @@ import { connect, type Socket } from "node:net";
 import { limits } from "../../src/limits.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
 import {
-  call,
   grab,
   inParallel,
   mintCustomers,
@@ -14,6 +13,7 @@ import {
   newUser,
   type TestUser,
   tally,
+  untilWell,
 } from "../harness/http.ts";
 import { linkTo } from "../harness/links.ts";
 import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
@@ -131,9 +131,7 @@ test("a process without file descriptors stays alive, refuses or delays, and rec
   }
   told.push(await ask(50));
   await untilBooksAgree(past, coupon, 500, ...told);
-  await until("the service to be well", async () => {
-    return (await call(`GET ${poor.url}/readyz`)).text === "ok";
-  });
+  await untilWell(poor.url);
   expect(await poor.end("SIGTERM")).toBe(0);
 });
 

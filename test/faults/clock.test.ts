@@ -11,13 +11,13 @@ import { saleNameKey } from "../../src/sales/facts.ts";
 import { sales } from "../../src/sales/table.ts";
 import { startApi, TEST_SECRET, type TestApi } from "../harness/api.ts";
 import {
-  call,
   freshName,
   grab,
   newCoupon,
   newUser,
   type TestCoupon,
   type TestUser,
+  untilWell,
 } from "../harness/http.ts";
 import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
@@ -105,9 +105,7 @@ describe.skipIf(!movable)(
       const told = await crowdAsks(everybody, coupon, await crowdOf(500));
       await untilBooksAgree(past, coupon, 400, told);
       for (const { url } of Object.values(apis)) {
-        await until("the service to be well", async () => {
-          return (await call(`GET ${url}/readyz`)).text === "ok";
-        });
+        await untilWell(url);
       }
     });
 

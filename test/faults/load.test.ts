@@ -5,7 +5,6 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { startApi, type TestApi } from "../harness/api.ts";
 import {
-  call,
   inParallel,
   list,
   mintCustomers,
@@ -13,6 +12,7 @@ import {
   newUser,
   type TestUser,
   tally,
+  untilWell,
 } from "../harness/http.ts";
 import { requestText } from "../harness/raw.ts";
 import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
@@ -94,7 +94,5 @@ test("who sends request after request and reads no answer is cut off, and holds 
   } finally {
     for (const socket of deaf) socket.destroy();
   }
-  await until("the service to be well", async () => {
-    return (await call(`GET ${api.url}/readyz`)).text === "ok";
-  });
+  await untilWell(api.url);
 });

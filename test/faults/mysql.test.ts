@@ -17,6 +17,7 @@ import {
   newUser,
   type TestUser,
   tally,
+  untilWell,
 } from "../harness/http.ts";
 import { type Link, linkTo } from "../harness/links.ts";
 import { releaseWith } from "../harness/release.ts";
@@ -49,9 +50,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   link.proxy.heal();
-  await until("an undisturbed service", async () => {
-    return (await call(`GET ${api.url}/readyz`)).text === "ok";
-  });
+  await untilWell(api.url);
 });
 afterAll(stopEverything);
 

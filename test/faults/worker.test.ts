@@ -7,7 +7,14 @@ import { createLog } from "../../src/log.ts";
 import { saleKeys, shardOf } from "../../src/redis/keys.ts";
 import { type Service, startService } from "../../src/service.ts";
 import { startApi, TEST_SECRET } from "../harness/api.ts";
-import { call, mintCustomers, newCoupon, newUser, type TestUser } from "../harness/http.ts";
+import {
+  call,
+  mintCustomers,
+  newCoupon,
+  newUser,
+  type TestUser,
+  untilWell,
+} from "../harness/http.ts";
 import { lettersOf } from "../harness/ledger.ts";
 import { linkTo } from "../harness/links.ts";
 import type { Death } from "../harness/mortal-thread.ts";
@@ -76,7 +83,7 @@ describe("the thread", () => {
   test.each(deaths)(
     "%s: nobody who grabs notices, /readyz does, and the next thread writes all of it",
     async (_, die) => {
-      await until("an undisturbed service", async () => (await readiness()) === "ok");
+      await untilWell(service.url);
       const coupon = await newCoupon(service.url, seller, 2_000);
       const saleId = await past.saleIdOf(coupon.name);
       const started = threads.length;
@@ -87,7 +94,7 @@ describe("the thread", () => {
       const told = await storm;
       expect(told.answers).not.toContain("lost");
       await untilBooksAgree(past, coupon, 2_000, told);
-      await until("the service to be well", async () => (await readiness()) === "ok");
+      await untilWell(service.url);
       expect(threads.length).toBe(started + 1);
       expect(await counted("doorbuster_ledger_thread_restarts")).toBe(threads.length - 1);
     },

@@ -127,6 +127,12 @@ export const grabPatiently = (url: string, coupon: TestCoupon, token: string): P
     return outcome === "503" ? undefined : outcome;
   });
 
+/** Waits until the service says of itself that nothing is wrong. */
+export const untilWell = (url: string): Promise<boolean> =>
+  until(`${url} to be well`, async () => (await call(`GET ${url}/readyz`)).text === "ok", {
+    withinMs: 30_000,
+  });
+
 /** A user's list: the lines of one page; [] for 204. Throws on any other status than 200. */
 export async function list<Line = { name: string; stock: number; left: number; amount: number }>(
   url: string,

@@ -9,7 +9,7 @@ export type Customer = Awaited<ReturnType<typeof mintCustomer>>;
 
 /** How long a customer waits for one answer, and how long until a definite one, in milliseconds. */
 const ANSWER_MS = 2_000;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 45_000;
 
 const DEFINITE = new Set(["won", "repeated", "sold_out"]);
 
