@@ -9,13 +9,17 @@ import { until } from "./harness/until.ts";
 
 let proxy: FaultProxy;
 let redis: Redis;
+let direct: Redis;
 
 beforeAll(async () => {
   const { url } = await startRedis();
   proxy = await startProxy({ path: decodeURIComponent(new URL(url).pathname) });
   stopLater(() => proxy.close());
   redis = connectRedis(`redis://127.0.0.1:${proxy.port}`, "reads", createLog("silent"));
+  direct = connectRedis(url, "reads", createLog("silent"));
   stopLater(() => Promise.resolve(redis.disconnect()));
+  stopLater(() => Promise.resolve(direct.disconnect()));
+  await until("the connection beside the proxy", () => direct.status === "ready");
 });
 beforeEach(async () => {
   proxy.heal();
@@ -33,6 +37,15 @@ test("what comes through comes whole and in order, also in small pieces and with
   const before = performance.now();
   expect(await redis.get("text")).toBe(text);
   expect(performance.now() - before).toBeGreaterThanOrEqual(39);
+});
+
+test("what was delayed is not overtaken when the delay ends", async () => {
+  proxy.slow(300);
+  const late = redis.echo("late");
+  // Round trips beside the proxy, in the same loop: after them the question has come to the proxy.
+  for (let trip = 0; trip < 5; trip++) await direct.ping();
+  proxy.heal();
+  expect(await Promise.all([late, redis.echo("next")])).toEqual(["late", "next"]);
 });
 
 test("a cut link fails at once and stays away until it is healed", async () => {

@@ -74,6 +74,8 @@ function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): 
       const piece = data.subarray(at, at + breaker.pieceBytes);
       if (answers && piece.length > link.answersLeft) {
         to.write(piece.subarray(0, link.answersLeft), () => breaker.drop(link));
+        // What comes before the reset must not follow the gap.
+        link.silent = true;
         return;
       }
       if (answers) link.answersLeft -= piece.length;
@@ -83,10 +85,20 @@ function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): 
       }
     }
   };
+  // Whatever is delayed goes first, also when what comes after it is not delayed any more: TCP keeps the order,
+  // and a client that is given the answers in another order takes them for those of other questions.
+  const delayed: Buffer[] = [];
+  const passDelayed = () => {
+    const data = delayed.shift();
+    if (data) pass(data);
+  };
   from.on("data", (data: Buffer) => {
-    const delayMs = breaker.delayMs;
-    if (delayMs > 0) setTimeout(() => breaker.whenPassing(() => pass(data)), delayMs);
-    else breaker.whenPassing(() => pass(data));
+    if (breaker.delayMs === 0 && delayed.length === 0) {
+      breaker.whenPassing(() => pass(data));
+      return;
+    }
+    delayed.push(data);
+    setTimeout(() => breaker.whenPassing(passDelayed), breaker.delayMs);
   });
   from.on("error", () => breaker.drop(link));
   from.on("close", () => breaker.whenPassing(() => breaker.drop(link)));
