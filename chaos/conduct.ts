@@ -7,9 +7,9 @@ import type { Ran } from "./run.ts";
 const DEFINITE_SHARE_MIN = 0.5;
 /** A repeat may meet one more moment of refusal on a busy machine. */
 const RESOLVED_SHARE_MIN = 0.999;
-const MEMORY_BYTES_MAX = 700 * 1_024 * 1_024;
+const MEMORY_BYTES_MAX = 512 * 1_024 * 1_024;
 /** All streams together, with MySQL away for some seconds; they hold an entry per script call that granted. */
-const STREAM_ENTRIES_MAX = 50_000;
+const STREAM_ENTRIES_MAX = 20_000;
 /** A stream keeps its last entry, or the marker of a recovery. */
 const STREAM_ENTRIES_LEFT_MAX = 64;
 

@@ -85,7 +85,7 @@ export interface ScheduleOptions {
 
 const LINKS_PER_ROUND = 6;
 const PAIRS_PER_ROUND = 4;
-const CALM_MS = [200, 900] as const;
+const CALM_MS = [400, 1_500] as const;
 
 const kindOf = (name: PlainKind): Kind => ({ ...KINDS, ...LOSSES })[name];
 
