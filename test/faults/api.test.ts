@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { shards } from "../../src/ledger/table.ts";
 import { limits } from "../../src/limits.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
 import {
@@ -16,9 +17,10 @@ import {
   untilWell,
 } from "../harness/http.ts";
 import { linkTo } from "../harness/links.ts";
+import { releaseWith } from "../harness/release.ts";
 import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
-import { attempt, crowdAsks, untilBooksAgree } from "../harness/told.ts";
+import { attempt, crowdAsks, type Told, untilBooksAgree } from "../harness/told.ts";
 import { until } from "../harness/until.ts";
 
 let settings: { REDIS_URL: string; DATABASE_URL: string; RATE_LIMITS: string };
@@ -133,6 +135,43 @@ test("a process without file descriptors stays alive, refuses or delays, and rec
   await untilBooksAgree(past, coupon, 500, ...told);
   await untilWell(poor.url);
   expect(await poor.end("SIGTERM")).toBe(0);
+});
+
+/** The epochs of all shards: one that rises again and again says that two processes take turns. */
+const epochs = async (): Promise<number[]> =>
+  (await past.db.select({ epoch: shards.epoch }).from(shards).orderBy(shards.shard)).map(
+    ({ epoch }) => epoch,
+  );
+
+test("two releases with different scripts serve at once, before and after Redis has forgotten both, and one remains", async () => {
+  const next = await startApi(settings, {
+    folder: releaseWith(["src/grab/grab.lua", "#!lua\n", "#!lua\n-- Of the next release.\n"]),
+  });
+  const both = [steady.url, next.url];
+  const coupon = await newCoupon(steady.url, seller, 1_000);
+  const told: Told[] = [];
+  const steadily = async (): Promise<number[]> => {
+    for (const url of both) await untilWell(url);
+    const before = await epochs();
+    const since = performance.now();
+    // Longer than the pause between two looks at the gates: one who does not believe them has had their turn.
+    while (performance.now() - since < limits.gateCheckMs * 1.5) {
+      told.push(await crowdAsks(() => both, coupon, await mintCustomers(20), 4));
+    }
+    expect(await epochs()).toEqual(before);
+    return before;
+  };
+  const before = await steadily();
+  await past.redis.script("FLUSH");
+  told.push(await crowdAsks(() => both, coupon, await mintCustomers(20)));
+  await until("a recovery of every shard", async () => {
+    return (await epochs()).every((epoch, shard) => epoch > (before[shard] ?? 0));
+  });
+  await steadily();
+  expect(await steady.end("SIGTERM")).toBe(0);
+  told.push(await crowdAsks(() => [next.url], coupon, await mintCustomers(20)));
+  await untilBooksAgree(past, coupon, 1_000, ...told);
+  expect(await next.end("SIGTERM")).toBe(0);
 });
 
 const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
