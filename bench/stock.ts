@@ -16,7 +16,7 @@ import type { System } from "./system.ts";
 const ROWS_PER_STATEMENT = 20_000;
 const SALES_PER_STATEMENT = 500;
 /** More at once would take Redis longer than its client waits. */
-const WINNERS_PER_TRIP = 100_000;
+const WINNERS_PER_TRIP = 20_000;
 
 /** A coupon's name; all have one length. */
 export const couponName = (number: number): string => `sale-${String(number).padStart(6, "0")}`;

@@ -124,5 +124,5 @@ test("200,000 grants are compared in seconds and in little memory, and no comman
   expect(peakBytes).toBeGreaterThan(10_000_000);
   expect(peakBytes).toBeLessThan(BYTES_MAX);
   // A busy machine may stop Redis in the middle of any command, but not in many of the hundreds.
-  expect(await redis.call("SLOWLOG", "LEN")).toBeLessThan(3);
+  expect(await redis.call("SLOWLOG", "LEN")).toBeLessThan(10);
 });

@@ -28,6 +28,7 @@ const saleIds = new Map<Damage, number>();
 let trimmed: number;
 let voided: number;
 let waiting: number;
+let replayed: number;
 
 const onShard = async (engine: Engine, wanted: (shard: number) => boolean, limit = 1) => {
   for (;;) {
@@ -92,8 +93,10 @@ beforeAll(async () => {
     await sell(engine, saleId, damage.limit);
   }
   trimmed = await onShard(engine, (shard) => shard === AHEAD - 1);
-  [voided, waiting] = [await onShard(engine, quiet), await onShard(engine, quiet)];
-  for (const saleId of [trimmed, voided, waiting]) await sell(engine, saleId);
+  voided = await onShard(engine, quiet);
+  waiting = await onShard(engine, quiet);
+  replayed = await onShard(engine, quiet);
+  for (const saleId of [trimmed, voided, waiting, replayed]) await sell(engine, saleId);
   await engine.stop();
   const redis = connectRedis(redisUrl, "reads", createLog("silent"));
   const pool = openPool(databaseUrl, 2);
@@ -105,6 +108,8 @@ beforeAll(async () => {
   store = { redis, db: pool.db };
   for (const [damage, saleId] of saleIds) await damage.hurt(store, saleId);
   await grabAlone(store, waiting, ["2001", "2002"]);
+  await grabAlone(store, replayed, ["2001", "2002"]);
+  await redis.hset(saleKeys(replayed).sale, "recorded", WINNERS + 2);
   await grabAlone(store, trimmed, ["2001", "2002"]);
   await grabAlone(store, trimmed, ["2003"]);
   const { ledger } = saleKeys(trimmed);
@@ -162,6 +167,11 @@ test("a void is no finding, and is counted", () => {
 test("grants that wait in the stream are the backlog, and no finding", () => {
   expect(kindsOf(waiting)).toEqual([]);
   expect(ofSale(waiting)).toMatchObject({ granted: 42, recorded: 40, backlog: 2, winners: 42 });
+});
+
+test("what a restored MySQL does not have any more, and the stream still has, is no finding", () => {
+  expect(kindsOf(replayed)).toEqual([]);
+  expect(ofSale(replayed)).toMatchObject({ granted: 42, recorded: 40, backlog: 2 });
 });
 
 test("it ends with 1, and for a sale that is in order with 0", async () => {

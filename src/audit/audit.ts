@@ -19,7 +19,7 @@ import { counterFaultsOf, lookAtCounters } from "./look.ts";
 import { readPending } from "./pending.ts";
 import { auditSale, findingsOf } from "./sale.ts";
 import { saleNow, salesPage } from "./sales.ts";
-import { buriedFindings, shardFaults } from "./shard.ts";
+import { buriedFindings, openEpoch, shardFaults } from "./shard.ts";
 
 /** One sale as the audit found it. */
 export interface SaleReport {
@@ -120,9 +120,12 @@ interface Page {
 /** What was found while a recovery came in between counts for nothing, and is looked for again. */
 async function auditWhileOpen(deps: AuditDeps, page: Page, report: AuditReport): Promise<void> {
   for (let round = 1; ; round += 1) {
-    const { epoch, sales, findings } = await auditPage(deps, page);
-    const now = findings.length > 0 ? await readCut(deps.redis, page.shard, []) : undefined;
-    if (!now || (now.open && now.epoch === epoch) || round === limits.auditRoundsMax) {
+    const epoch = await openEpoch(deps, page.shard);
+    const { sales, findings } = await auditPage(deps, page);
+    const steady =
+      findings.length === 0 ||
+      (epoch !== undefined && (await openEpoch(deps, page.shard)) === epoch);
+    if (steady || round === limits.auditRoundsMax) {
       report.sales.push(...sales);
       report.findings.push(...findings);
       return;
@@ -134,7 +137,7 @@ async function auditWhileOpen(deps: AuditDeps, page: Page, report: AuditReport):
 async function auditPage(
   deps: AuditDeps,
   { shard, page, secondLookMs }: Page,
-): Promise<AuditReport & { epoch: number }> {
+): Promise<AuditReport> {
   const ids = page.map(({ id }) => id);
   const doubts = new Doubts();
   const counters = await lookAtCounters(deps, shard, ids);
@@ -163,7 +166,7 @@ async function auditPage(
     findings.push(...findingsOf(sale.id, confirmed.get(sale.id) ?? [], fold?.suspects.left));
     return reportOf(sale, cut, fold);
   });
-  return { epoch: cut.epoch, sales, findings };
+  return { sales, findings };
 }
 
 function reportOf({ id, name, total }: SaleRow, cut: Cut, fold: Fold | undefined): SaleReport {

@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import { shardKeys, shardOf } from "../redis/keys.ts";
 import type { Claim } from "./claim.ts";
 import { isWhole } from "./counters.ts";
-import { readCut, type SaleCut } from "./cut.ts";
+import type { SaleCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
 import { Doubts } from "./doubts.ts";
 import type { Finding } from "./finding.ts";
@@ -15,6 +15,7 @@ import { inspectNumbers, type NumberFault } from "./inspect.ts";
 import { counterFaultsOf, lookAtCounters } from "./look.ts";
 import { findingsOf } from "./sale.ts";
 import { type CountedSale, salesPage } from "./sales.ts";
+import { openEpoch } from "./shard.ts";
 import { winnersPage } from "./winners.ts";
 
 /** How far one sale has been looked at. */
@@ -70,8 +71,8 @@ export class LiveAudit {
     const first = this.#rounds++ % Math.max(1, shards.length);
     for (const shard of [...shards.slice(first), ...shards.slice(0, first)]) {
       if (this.stopping.aborted) break;
-      const { epoch, open } = await readCut(this.deps.redis, shard, []);
-      if (!open) continue;
+      const epoch = await openEpoch(this.deps, shard);
+      if (epoch === undefined) continue;
       epochs.set(shard, epoch);
       await this.#lookAtShard(
         shard,
@@ -84,9 +85,8 @@ export class LiveAudit {
     const confirmed = await budget.doubts.confirmed(limits.auditSecondLookMs, this.stopping);
     for (const [saleId, faults] of confirmed) {
       const shard = shardOf(saleId);
-      const { epoch, open } = await readCut(this.deps.redis, shard, []);
       // A recovery has come in between, and compares by itself.
-      if (!open || epoch !== epochs.get(shard)) continue;
+      if ((await openEpoch(this.deps, shard)) !== epochs.get(shard)) continue;
       findings.push(...findingsOf(saleId, faults));
       this.#remember(saleId, faults);
     }
@@ -131,6 +131,7 @@ export class LiveAudit {
       await budget.doubts.add(saleId, () => counterFaultsOf(this.deps, shard, saleId));
     }
     for (const saleId of ids) {
+      if (this.stopping.aborted) return;
       const [row, at] = [rows.get(saleId), cut.sales.get(saleId)];
       if (row && at && isWhole(at)) await this.#lookAtNumbers(row, at, budget);
     }

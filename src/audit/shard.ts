@@ -61,6 +61,23 @@ function streamFaults({ lastId: cursor }: ShardRow, before: Cut, after: Cut): Fa
   return faults;
 }
 
+/**
+ * The epoch at which a shard is open in Redis and by MySQL, or undefined when it is not, or when the two do not mean
+ * the same epoch. What two looks have seen counts if this was the same before and after.
+ */
+export async function openEpoch(
+  { redis, pool }: AuditDeps,
+  shard: number,
+): Promise<number | undefined> {
+  const { epoch, open } = await readCut(redis, shard, []);
+  if (!open) return undefined;
+  const [row] = await pool.db
+    .select({ epoch: shards.epoch, incarnation: shards.incarnation })
+    .from(shards)
+    .where(eq(shards.shard, shard));
+  return row?.epoch === epoch && row.incarnation !== "" ? epoch : undefined;
+}
+
 /** What MySQL refused for good, one finding for each sale. `saleId` leaves out those of other sales. */
 export async function buriedFindings(
   { pool }: AuditDeps,

@@ -11,13 +11,14 @@ interface Held {
   readonly readable: boolean;
 }
 
+const PLAIN = /^\d{1,15}$/;
 const PART = /^(\d{1,15})(?::(.+))?$/;
 
 /** Reads "17", or by slot "17:keyhash,,19:keyhash", where an empty slot has been given back. */
 function heldBy(user: string, value: string): Held {
   const userId = Number(user);
   const claims: Claim[] = [];
-  let readable = /^\d{1,15}$/.test(user);
+  let readable = PLAIN.test(user);
   for (const [index, part] of value.split(",").entries()) {
     if (part === "") continue;
     const [, number, keyHash = null] = PART.exec(part) ?? [];
@@ -46,8 +47,13 @@ export async function winnersPage(
   const claims: Claim[] = [];
   const unreadable: string[] = [];
   for (let i = 0; i < pairs.length; i += 2) {
-    const user = pairs[i] as string;
-    const held = heldBy(user, pairs[i + 1] as string);
+    const [user, value] = [pairs[i] as string, pairs[i + 1] as string];
+    if (PLAIN.test(user) && PLAIN.test(value)) {
+      // Nearly all of a million.
+      claims.push({ number: Number(value), userId: Number(user), slot: 1, keyHash: null });
+      continue;
+    }
+    const held = heldBy(user, value);
     claims.push(...held.claims);
     if (!held.readable) unreadable.push(user);
   }

@@ -35,13 +35,19 @@ async function run(servers: Servers, { sale, json }: Options): Promise<number> {
   return report.findings.length === 0 ? 0 : 1;
 }
 
-/** One line on the terminal that is written over; nothing at all where standard error is no terminal. */
+/**
+ * One line on the terminal that is written over; nothing at all where standard error is no terminal. With it the
+ * garbage is collected: left alone, a busy machine lets it grow to a multiple of what is in use.
+ */
 function createProgress() {
   const { stderr } = process;
   const since = performance.now();
   let shownAt = since;
+  let pages = 0;
   return {
     show(text: string) {
+      pages += 1;
+      if (pages % limits.auditPagesPerCollection === 0) Bun.gc(true);
       const now = performance.now();
       const early = now - since < limits.auditQuietMs || now - shownAt < limits.auditProgressMs;
       if (!stderr.isTTY || early) return;
