@@ -37,13 +37,22 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 
-test("a process that stood still longer than its idle timeout answers or resets what it held, and goes on", async () => {
-  const other = await startApi(settings);
-  const coupon = await newCoupon(steady.url, seller, 300);
+/** Of the process that stands still: less than the usual, so that a test outlasts it. */
+const IDLE_TIMEOUT_SECONDS = 3;
+
+test("a process that stood still longer than its leases and its idle timeout answers or resets what it held, and goes on", async () => {
+  const other = await startApi(settings, {
+    folder: releaseWith([
+      "src/limits.ts",
+      `httpIdleTimeoutSeconds: ${limits.httpIdleTimeoutSeconds},`,
+      `httpIdleTimeoutSeconds: ${IDLE_TIMEOUT_SECONDS},`,
+    ]),
+  });
+  const coupon = await newCoupon(steady.url, seller, 150);
   const saleId = await past.saleIdOf(coupon.name);
-  const crowd = await mintCustomers(400);
-  const storm = crowdAsks(() => [steady.url, other.url], coupon, crowd);
-  await until("a part to be sold", async () => (await past.grantedInRedis(saleId)) > 50);
+  const crowd = await mintCustomers(200);
+  const storm = crowdAsks(() => [steady.url, other.url], coupon, crowd, 64);
+  await until("a part to be sold", async () => (await past.grantedInRedis(saleId)) > 20);
   const since = performance.now();
   process.kill(other.pid, "SIGSTOP");
   const held = await mintCustomers(40);
@@ -58,12 +67,9 @@ test("a process that stood still longer than its idle timeout answers or resets 
   try {
     // Whoever asked the one that stands still gets through at the other.
     const told = await storm;
-    expect(tally([...told.outcomes.values()]).sold_out).toBe(100);
-    await until(
-      "the idle timeout",
-      () => performance.now() - since > limits.httpIdleTimeoutSeconds * 1_000 + 1_000,
-      { withinMs: limits.httpIdleTimeoutSeconds * 2_000 },
-    );
+    expect(tally([...told.outcomes.values()]).sold_out).toBe(50);
+    const longest = Math.max(IDLE_TIMEOUT_SECONDS, limits.leaseSeconds) + 1;
+    await until("the leases to end", () => performance.now() - since > longest * 1_000);
     expect(waiting).toBe(held.length);
   } finally {
     process.kill(other.pid, "SIGCONT");
@@ -74,12 +80,12 @@ test("a process that stood still longer than its idle timeout answers or resets 
   await untilBooksAgree(
     past,
     coupon,
-    300,
+    150,
     await storm,
     await crowdAsks(() => [other.url], coupon, held),
   );
   expect(await other.end("SIGTERM")).toBe(0);
-}, 40_000);
+});
 
 test("a process that is killed before it hears Redis's answer: who asks again has the unit, once", async () => {
   const redis = await linkTo(settings.REDIS_URL);
