@@ -13,6 +13,8 @@ const CLIENTS = 128;
 const TIMEOUT_MS = 3_000;
 const THINK_MS = 120;
 const PROGRESS_MS = 50;
+/** Between the first sales, which are refused as long as no gate is open. */
+const FIRST_SALES_MS = 20;
 const LIST_SHARE = 0.08;
 /** A client stays with its process, as behind a load balancer, and asks another one now and then. */
 const OTHER_SHARE = 0.15;
@@ -157,6 +159,7 @@ const progress = setInterval(() => tell({ type: "progress", attempts, wonStarted
 
 while (!book.isFull) {
   if (!(await (clients[0] as Client).make())) break;
+  await Bun.sleep(FIRST_SALES_MS);
 }
 const running = clients.map((client) => client.run());
 tell({ type: "begun" });

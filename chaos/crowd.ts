@@ -5,6 +5,8 @@ import type { ClientsOrder, FromClients, ToClients } from "./protocol.ts";
 
 const PROGRAM = new URL("./clients.ts", import.meta.url).pathname;
 const WAIT_MS = 10;
+/** How long the first sales may take to be made, and the last questions to be asked, in milliseconds. */
+const PATIENCE_MS = { begun: 60_000, closed: 400_000 };
 
 export interface Crowd {
   readonly historyFile: string;
@@ -41,10 +43,14 @@ export async function startCrowd(
     },
   );
   const until = async (wanted: "begun" | "closed"): Promise<void> => {
+    const deadline = performance.now() + PATIENCE_MS[wanted];
     while (phase !== wanted) {
+      // Its last message may still be on the way.
+      if (child.exitCode === 0 && wanted === "closed") return;
       if (child.exitCode !== null || child.signalCode !== null) {
         throw new Error(`the clients ended with ${child.exitCode ?? child.signalCode}`);
       }
+      if (performance.now() > deadline) throw new Error(`the clients have not ${wanted} in time`);
       await Bun.sleep(WAIT_MS);
     }
   };

@@ -140,11 +140,14 @@ export async function run(
   const { secret, seller, apis, cannot, folder } = system;
   const ports = apis.map(({ links }) => links.clients.port);
   const crowd = await startCrowd(folder, { seed, secret, seller, ports, seconds });
-  const begunAt = Date.now();
-  const sampling = startSampling(system);
   const troubles: string[] = [];
   const episodes: Episode[] = [];
   try {
+    // Sales can be made as soon as one gate is open; the first fault must find all of them so.
+    const unopened = await untilCalm(system, true);
+    if (unopened) throw new Error(`the service did not open: ${unopened}`);
+    const begunAt = Date.now();
+    const sampling = startSampling(system);
     const schedule = scheduleOf({ seed, loss, apis: apis.length, without: new Set(cannot.keys()) });
     for (const step of schedule) {
       if (Date.now() - begunAt > seconds * 1_000) break;

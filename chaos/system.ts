@@ -115,7 +115,7 @@ interface Opening {
   readonly stop: AbortSignal;
 }
 
-/** Starts all of it and waits until both processes of the service are ready. Leaves nothing behind when it throws. */
+/** Starts all of it and waits until both processes of the service listen. Leaves nothing behind when it throws. */
 export async function openSystem({ seed, service, stop }: Opening): Promise<ChaosSystem> {
   await ensureServers({ redis: true, mysql: true }, say);
   const folder = makeFolder();
