@@ -80,7 +80,8 @@ export const limits = {
   warmPassMs: 1_000,
   warmSalesPerPass: 500,
   witnessGrantsMax: 50_000,
-  witnessGoneSeconds: 60,
+  witnessRepeatsMax: 10_000,
+  witnessGoneSeconds: 600,
   workerRestartDelayMsMin: 100,
   workerRestartDelayMsMax: 5_000,
 

@@ -20,6 +20,7 @@ import { createGrabQueue } from "./grab/queue.ts";
 import { createGrabs } from "./grab/service.ts";
 import { SoldOut } from "./grab/soldout.ts";
 import { type LedgerHandle, startLedgerThread } from "./ledger/handle.ts";
+import { type ToldGrant, witnessedGrant } from "./ledger/memory.ts";
 import { assertLimits, limits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -123,6 +124,7 @@ function buildParts(config: Config, log: Log) {
   const { db } = pool;
 
   let thread: LedgerHandle | undefined;
+  const witnessed = (...grant: ToldGrant) => witnessedGrant(clock.now(), ...grant);
   const gates = new Gates((shard, reason) => {
     log.warn({ shard, reason }, "the gate is closed");
     thread?.open(shard, reason);
@@ -132,19 +134,8 @@ function buildParts(config: Config, log: Log) {
     { redis: grabsRedis, gates, log },
     {
       called: (attempts, waitMs, callMs) => metrics.call(attempts, waitMs, callMs),
-      granted(saleId, grantNo, userId, userSlot, keyHash) {
-        const grantedAt = new Date(clock.now());
-        thread?.confirmed.add({
-          ...{
-            saleId,
-            grantNo,
-            userId: Number(userId),
-            userSlot,
-            keyHash: keyHash || null,
-            grantedAt,
-          },
-        });
-      },
+      granted: (...grant) => thread?.confirmed.add(witnessed(...grant)),
+      repeated: (...grant) => thread?.confirmed.addRepeated(witnessed(...grant)),
       soldOut: (saleId, gate) => soldOut.notice(saleId, gate),
       missing: (saleId, gate) => thread?.missing(saleId, gate.epoch),
     },
@@ -159,7 +150,11 @@ function buildParts(config: Config, log: Log) {
     ledgerRestarts: () => thread?.restarts() ?? 0,
   });
   const buckets = config.rateLimits ? new GrabBuckets(clock) : undefined;
-  const grabs = createGrabs({ queue, soldOut, buckets, count: metrics.grab });
+  const grabs = createGrabs({
+    ...{ queue, soldOut, buckets, count: metrics.grab },
+    repeated: (saleId, grantNo, userId) =>
+      thread?.confirmed.addRepeated(witnessed(saleId, grantNo, userId, 1, "")),
+  });
   const warmer = createWarmer({ db, redis, gates, log });
   const revocations = createRevocations({ redis, subscriber, clock, log });
   const tokens = createTokens(config.jwtSecret, clock, (tokenId) => revocations.has(tokenId));

@@ -5,7 +5,6 @@ import { eq, sql } from "drizzle-orm";
 import { openPool } from "../src/db/client.ts";
 import type { RedisServer } from "../src/embedded/redis.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
-import type { WitnessedGrant } from "../src/ledger/protocol.ts";
 import { recover } from "../src/ledger/recover.ts";
 import { ShardWriter } from "../src/ledger/shard.ts";
 import { processes, recoveries, shards, witnesses } from "../src/ledger/table.ts";
@@ -36,19 +35,26 @@ const lead = (context: LedgerContext, adoptable = false) =>
     ...{ shard, reason: "test", adoptable: () => Promise.resolve(adoptable) },
   });
 
-/** A leader that stands still when it asks its main thread what that has confirmed. */
+/** A leader that stands still before it asks Redis for what dead leaders have left, in the middle of its recovery. */
 async function stuckLeader(name: string) {
-  const { promise: answer, resolve: goOn } = Promise.withResolvers<WitnessedGrant[]>();
+  const { promise: wait, resolve: goOn } = Promise.withResolvers<void>();
   const { promise: stuck, resolve: isStuck } = Promise.withResolvers<void>();
-  const context = await ledgerContext(servers, name, {
-    witnessed() {
-      isStuck();
-      return answer;
+  const context = await ledgerContext(servers, name);
+  const redis = new Proxy(context.redis, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property);
+      if (typeof value !== "function") return value;
+      if (property !== "smembers") return value.bind(target);
+      return async (...keys: [string]) => {
+        isStuck();
+        await wait;
+        return target.smembers(...keys);
+      };
     },
   });
-  const outcome = lead(context).catch((error: unknown) => error);
+  const outcome = lead({ ...context, redis }).catch((error: unknown) => error);
   await stuck;
-  return { context, outcome, goOn: () => goOn([]) };
+  return { context, outcome, goOn };
 }
 
 const gate = async (context: LedgerContext) => context.redis.hgetall(shardKeys(shard).gate);
@@ -58,7 +64,7 @@ describe("one leader", () => {
     shard = 1;
     const context = await ledgerContext(servers, "first");
     expect(await lead(context)).toBe("recovered");
-    expect(await gate(context)).toEqual({ epoch: "1", state: "open" });
+    expect(await gate(context)).toEqual({ epoch: "1", state: "open", opened: "1" });
     const row = await shardRow(db, shard);
     expect(row).toMatchObject({ epoch: 1, leaseOwner: null, connectionId: null });
     expect(row.incarnation).toMatch(/^[0-9a-f]{16}$/);
@@ -76,7 +82,7 @@ describe("one leader", () => {
     const context = await ledgerContext(servers, "leader");
     await context.redis.hset(shardKeys(shard).gate, { epoch: "41", state: "open" });
     expect(await lead(context)).toBe("recovered");
-    expect(await gate(context)).toEqual({ epoch: "42", state: "open" });
+    expect(await gate(context)).toEqual({ epoch: "42", state: "open", opened: "42" });
     expect((await shardRow(db, shard)).epoch).toBe(42);
   });
 
@@ -88,7 +94,7 @@ describe("one leader", () => {
     expect(await gate(other)).toEqual({ epoch: "1", state: "closed" });
     leader.goOn();
     expect(await leader.outcome).toBe("recovered");
-    expect(await gate(other)).toEqual({ epoch: "1", state: "open" });
+    expect(await gate(other)).toEqual({ epoch: "1", state: "open", opened: "1" });
   });
 });
 
@@ -117,7 +123,7 @@ describe("a leader that stands still", () => {
     old.goOn();
     expect(await old.outcome).toBeInstanceOf(Error);
     expect({ row: await shardRow(db, shard), gate: await gate(next) }).toEqual(before);
-    expect(before.gate).toEqual({ epoch: "2", state: "open" });
+    expect(before.gate).toEqual({ epoch: "2", state: "open", opened: "2" });
   });
 
   test("also before its epoch has begun", async () => {
@@ -176,7 +182,7 @@ test("a Redis that was restarted in the middle of a recovery stays closed until 
   expect(String(await leader.outcome)).toContain("restarted");
   expect(await gate(next)).toEqual({ epoch: "1", state: "closed" });
   expect(await lead(next)).toBe("recovered");
-  expect(await gate(next)).toEqual({ epoch: "2", state: "open" });
+  expect(await gate(next)).toEqual({ epoch: "2", state: "open", opened: "2" });
 });
 
 describe("witnesses", () => {

@@ -27,10 +27,10 @@ describe("several processes", () => {
       await rig.startProcess(),
       await rig.startProcess(),
     ];
-    await one.leases.tick();
+    await one.tick();
     expect(one.owned()).toHaveLength(limits.shards);
     await until("an even share", async () => {
-      for (const { leases } of [one, two, three]) await leases.tick();
+      for (const { tick } of [one, two, three]) await tick();
       const all = [one, two, three].map((process) => process.owned());
       return (
         all.every((owned) => owned.length >= 4 && owned.length <= 6) && all.flat().length === 16
@@ -42,7 +42,7 @@ describe("several processes", () => {
 
   test("one that stops beating loses its shards to the others", async () => {
     const [dead, living] = [await rig.startProcess(), await rig.startProcess()];
-    await dead.leases.tick();
+    await dead.tick();
     await rig.db
       .update(processes)
       .set({
@@ -50,26 +50,26 @@ describe("several processes", () => {
       })
       .where(eq(processes.id, dead.id));
     await Promise.all(allShards.map(rig.expire));
-    await living.leases.tick();
+    await living.tick();
     expect(living.owned()).toHaveLength(limits.shards);
   });
 
   test("one that drains takes no lease again that it has given back", async () => {
     const one = await rig.startProcess();
-    await one.leases.tick();
+    await one.tick();
     one.leases.takeNoMore();
     await one.writers[3]?.drain();
-    await one.leases.tick();
+    await one.tick();
     expect(one.owned()).toHaveLength(allShards.length - 1);
     expect(await shardRow(rig.db, 3)).toMatchObject({ leaseOwner: null });
   });
 
   test("one that leaves makes room at once", async () => {
     const [leaving, staying] = [await rig.startProcess(), await rig.startProcess()];
-    for (const { leases } of [leaving, staying]) await leases.tick();
+    for (const { tick } of [leaving, staying]) await tick();
     await leaving.release();
-    await leaving.leases.leave();
-    await staying.leases.tick();
+    await leaving.heart.leave();
+    await staying.tick();
     expect(staying.owned()).toHaveLength(limits.shards);
   });
 
@@ -84,14 +84,14 @@ describe("several processes", () => {
     const outcome = stopped.db
       .transaction(async (tx) => {
         await tx.select().from(shards).where(eq(shards.shard, 3)).for("update");
-        await process.leases.tick();
+        await process.tick();
         expect(process.owned()).toHaveLength(limits.shards - 1);
         await tx.update(shards).set({ lastId: "99-0" }).where(eq(shards.shard, 3));
       })
       .catch((error: unknown) => error);
     expect(await outcome).toBeInstanceOf(Error);
     stopped.destroy();
-    await process.leases.tick();
+    await process.tick();
     expect(process.owned()).toHaveLength(limits.shards);
     expect((await shardRow(rig.db, 3)).lastId).not.toBe("99-0");
   });

@@ -177,7 +177,9 @@ describe("gate.lua", () => {
     const seenBefore = await redis.hgetall(keys.gate);
     expect(await run("gate", [keys.gate], epoch, state)).toBe(reply);
     const seen = await redis.hgetall(keys.gate);
-    if (reply === "moved") expect(seen).toEqual({ epoch, state });
+    const moved: Record<string, string> = { epoch, state };
+    if (state === "open") moved.opened = epoch;
+    if (reply === "moved") expect(seen).toEqual(moved);
     else expect(seen).toEqual(seenBefore);
   });
 });
@@ -223,12 +225,12 @@ describe("swap.lua", () => {
     await redis.hset(keys.sale, { state: "open", granted: 3, closes: 99 });
     await redis.hset(keys.winners, { 1: "1", 2: "2" });
     await redis.hset(rebuilt, { 1: "1", 9: "4" });
-    await redis.sadd(keys.rebuilds, rebuilt);
-    const swap = () =>
+    await redis.sadd(keys.rebuilds, "a rebuild");
+    const swap = (users = 2) =>
       run(
         "swap",
         [keys.gate, keys.sale, keys.winners, rebuilt, keys.rebuilds],
-        "5",
+        ...["5", "a rebuild", users],
         "state",
         "open",
         "granted",
@@ -245,10 +247,18 @@ describe("swap.lua", () => {
     expect(await redis.exists(rebuilt, keys.rebuilds)).toBe(0);
   });
 
+  test("winners that are not all there any more are not swapped in", async () => {
+    const { keys, rebuilt, swap } = await damaged({ epoch: "5", state: "closed" });
+    await redis.hdel(rebuilt, "9");
+    expect(await swap()).toBe("incomplete");
+    expect(await redis.hget(keys.sale, "granted")).toBe("3");
+    expect(await redis.hlen(keys.winners)).toBe(2);
+  });
+
   test("a sale without winners is swapped in as well", async () => {
     const { keys, rebuilt, swap } = await damaged({ epoch: "5", state: "closed" });
     await redis.del(rebuilt);
-    expect(await swap()).toBe("swapped");
+    expect(await swap(0)).toBe("swapped");
     expect(await redis.exists(keys.winners)).toBe(0);
   });
 

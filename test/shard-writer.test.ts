@@ -65,7 +65,7 @@ describe("one writer", () => {
     await rig.expire(3);
     expect(await other.writers[3]?.claim()).toBe(true);
     expect((await shardRow(rig.db, 3)).leaseOwner).toBe(other.id);
-    await one.leases.tick();
+    await one.tick();
     await until("the first to let go", () => !one.writers[3]?.owned);
     expect((await shardRow(rig.db, 3)).leaseOwner).toBe(other.id);
   });
@@ -78,7 +78,7 @@ describe("one writer", () => {
       .where(eq(shards.shard, 3));
     await rig.expire(3);
     expect(await process.writers[3]?.claim()).toBe(false);
-    await process.leases.tick();
+    await process.tick();
     expect(process.owned()).not.toContain(3);
   });
 

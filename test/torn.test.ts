@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { deadLetters } from "../src/ledger/table.ts";
-import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
+import { rebuildKey, saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
 import { sales } from "../src/sales/table.ts";
 import {
   crowd,
@@ -99,13 +99,15 @@ describe("a number that cannot be", () => {
   });
 });
 
-test("what a dead leader was building is removed by the next one", async () => {
+test("what a dead leader was building is removed, and what a later one builds is not", async () => {
   const saleId = await engine.sale(30);
   const { rebuilds } = shardKeys(shardOf(saleId));
-  const left = `${saleKeys(saleId).winners}:left`;
-  await engine.redis.hset(left, { 1: "1" });
-  await engine.redis.sadd(rebuilds, left);
+  const [dead, later] = [rebuildKey(saleId, 0), rebuildKey(saleId, 1_000)];
+  for (const key of [dead, later]) await engine.redis.hset(key, { 1: "1" });
+  await engine.redis.sadd(rebuilds, `0 ${saleId}`, `1000 ${saleId}`);
   await engine.redis.script("FLUSH");
   await engine.grabSurely(saleId, 1);
-  await until("the keys to be gone", async () => (await engine.redis.exists(left, rebuilds)) === 0);
+  expect(await engine.redis.exists(dead)).toBe(0);
+  expect(await engine.redis.exists(later)).toBe(1);
+  expect(await engine.redis.smembers(rebuilds)).toEqual([`1000 ${saleId}`]);
 });

@@ -13,6 +13,7 @@ export function errnoOf(error: unknown): number | undefined {
 const ER_DUPLICATE = 1062;
 export const ER_NO_SUCH_TABLE = 1146;
 export const ER_LOCK_WAIT_TIMEOUT = 1205;
+export const ER_NO_SUCH_THREAD = 1094;
 
 // Duplicate key, out of range, wrong value, too long, NULL or no value for NOT NULL, CHECK violated
 // (MySQL, MariaDB): the row is at fault, and writing it again will fail again.

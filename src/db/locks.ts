@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database } from "./client.ts";
+import { ER_NO_SUCH_THREAD, errnoOf } from "./errors.ts";
 
 /**
  * The name of one of this service's locks, for GET_LOCK. MySQL's named locks belong to the whole server, so
@@ -13,6 +14,42 @@ export const lockName = (purpose: string): SQL =>
 export const waitForRows = (db: Database, seconds: number) =>
   db.execute(sql`SET SESSION innodb_lock_wait_timeout = ${sql.raw(String(seconds))}`);
 
-/** Ends a connection, and with it its transaction and its locks. `threadId` is MySQL's id of it. */
-export const killConnection = (db: Database, threadId: number) =>
-  db.execute(sql`KILL ${sql.raw(String(threadId))}`);
+/** A connection as the server's list shows it; `seconds` is how long it has done what it does now. */
+export interface ListedConnection {
+  readonly sleeps: boolean;
+  readonly seconds: number;
+}
+
+/**
+ * Finds a connection of this service by its id; undefined when it is gone. Ids begin anew when a server starts
+ * again, so one of another database is not the one that was meant.
+ */
+export async function findConnection(
+  db: Database,
+  threadId: number,
+): Promise<ListedConnection | undefined> {
+  const [own] = await db.execute(sql`SELECT DATABASE() AS name`);
+  const [rows] = await db.execute(sql`SHOW PROCESSLIST`);
+  const { name } = (own as unknown as { name: string }[])[0] ?? {};
+  const all = rows as unknown as {
+    Id: number;
+    db: string | null;
+    Command: string;
+    Time: number | null;
+  }[];
+  const found = all.find((row) => Number(row.Id) === threadId && row.db === name);
+  return found && { sleeps: found.Command === "Sleep", seconds: Number(found.Time ?? 0) };
+}
+
+/**
+ * Ends a connection of this service, and with it its transaction and its locks. `threadId` is MySQL's id of it; one
+ * that is gone is fine.
+ */
+export async function killConnection(db: Database, threadId: number): Promise<void> {
+  if (!(await findConnection(db, threadId))) return;
+  try {
+    await db.execute(sql`KILL ${sql.raw(String(threadId))}`);
+  } catch (error) {
+    if (errnoOf(error) !== ER_NO_SUCH_THREAD) throw error;
+  }
+}

@@ -82,7 +82,9 @@ describe("group commit", () => {
       { kind: "sold_out" },
       { kind: "granted", number: 10 },
     ]);
-    expect(heard).toEqual(["granted 35 9 1 1 ", "granted 35 10 4 2 ", "sold out 35", "called 4"]);
+    expect(heard).toEqual([
+      ...["granted 35 9 1 1 ", "repeated 35 3 2", "granted 35 10 4 2 ", "sold out 35", "called 4"],
+    ]);
   });
 
   test("sales do not wait for each other", async () => {

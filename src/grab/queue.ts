@@ -36,6 +36,8 @@ export interface QueueEvents {
   /** A call was answered: how many attempts it carried and how long the first of them had waited. */
   called(attempts: number, waitMs: number, callMs: number): void;
   granted(saleId: number, grantNo: number, userId: string, slot: number, keyHash: string): void;
+  /** A grant that somebody, maybe another process, has given before. */
+  repeated(saleId: number, grantNo: number, userId: string, slot: number, keyHash: string): void;
   soldOut(saleId: number, gate: OpenGate): void;
   /** Redis does not have the sale that MySQL knows. */
   missing(saleId: number, gate: OpenGate): void;
@@ -149,9 +151,9 @@ export function createGrabQueue(
     for (const [index, attempt] of attempts.entries()) {
       const word = String(reply[index]);
       const outcome = outcomeOf(word);
-      if (outcome.kind === "granted") {
+      if (outcome.kind === "granted" || outcome.kind === "repeated") {
         const slot = Number(word.slice(word.lastIndexOf(" ") + 1));
-        events.granted(saleId, outcome.number, attempt.userId, slot, attempt.keyHash);
+        events[outcome.kind](saleId, outcome.number, attempt.userId, slot, attempt.keyHash);
       } else if (outcome.kind === "sold_out") soldOut = true;
       attempt.resolve(outcome);
     }

@@ -21,9 +21,11 @@ export interface GrabDeps {
   /** Absent when RATE_LIMITS is off. */
   readonly buckets: GrabBuckets | undefined;
   readonly count: (outcome: GrabOutcome) => void;
+  /** Told of a grant that is confirmed again from memory. */
+  readonly repeated: (saleId: number, grantNo: number, userId: string) => void;
 }
 
-export function createGrabs({ queue, soldOut, buckets, count }: GrabDeps): Grabs {
+export function createGrabs({ queue, soldOut, buckets, count, repeated }: GrabDeps): Grabs {
   const counted = (outcome: GrabOutcome): GrabOutcome => {
     count(outcome);
     return outcome;
@@ -35,6 +37,7 @@ export function createGrabs({ queue, soldOut, buckets, count }: GrabDeps): Grabs
         return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: waitSeconds }));
       }
       const known = soldOut.answer(saleId, userId);
+      if (known?.kind === "repeated") repeated(saleId, known.number, userId);
       if (known) return Promise.resolve(counted(known));
       return queue.grab(saleId, userId, "").then(counted);
     },

@@ -7,7 +7,7 @@ import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
-import type { SaleRow } from "../sales/warm.ts";
+import { type SaleRow, saleFields } from "../sales/warm.ts";
 import { grants } from "./table.ts";
 
 /** A counter as Redis has it; undefined when it is not a whole number. */
@@ -23,10 +23,7 @@ export async function damagedOf(
   const lastRows = await lastRowsOf(db, page);
   const pipeline = redis.pipeline();
   for (const { id } of page) {
-    pipeline.hmget(
-      saleKeys(id).sale,
-      ...["state", "granted", "returned", "total", "limit", "recorded"],
-    );
+    pipeline.hgetall(saleKeys(id).sale);
     pipeline.hlen(saleKeys(id).winners);
   }
   const replies = ((await pipeline.exec()) ?? []).map(([error, reply]) => {
@@ -34,24 +31,30 @@ export async function damagedOf(
     return reply;
   });
   return page.filter((sale, i) => {
-    const [state, ...numbers] = replies[2 * i] as (string | null)[];
-    const [granted, returned, total, limit, recorded] = numbers.map(wholeNumber);
+    const found = replies[2 * i] as Record<string, string>;
     const winners = replies[2 * i + 1] as number;
     const active = sale.granted - sale.returned;
     return !(
-      state !== null &&
+      hasFieldsOf(found, sale) &&
       // A leader that died in its merge leaves rows behind that no counter knows yet.
       (lastRows.get(sale.id) ?? 0) <= sale.granted &&
-      granted === sale.granted &&
-      returned === sale.returned &&
-      total === sale.total &&
-      limit === sale.userLimit &&
-      (recorded ?? Number.NaN) <= sale.granted &&
       // A winner holds one grant at least, and as many as the limit allows at most.
       winners <= active &&
       winners * sale.userLimit >= active
     );
   });
+}
+
+/** True when a sale's hash is what MySQL says, all of it; of `recorded` Redis may not have heard yet. */
+function hasFieldsOf(found: Record<string, string>, sale: SaleRow): boolean {
+  const { recorded, ...rest } = found;
+  const wanted = saleFields(sale);
+  for (let i = 0; i < wanted.length; i += 2) {
+    const [name, value] = [String(wanted[i]), String(wanted[i + 1])];
+    if (name !== "recorded" && rest[name] !== value) return false;
+    delete rest[name];
+  }
+  return Object.keys(rest).length === 0 && (wholeNumber(recorded) ?? Number.NaN) <= sale.granted;
 }
 
 /** The greatest number that each of these sales has a row for. */

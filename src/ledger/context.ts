@@ -15,6 +15,8 @@ export interface LedgerContext {
   readonly redis: Redis;
   readonly pool: DatabasePool;
   readonly metrics: LedgerMetrics;
+  /** Whether this process has reached MySQL long enough to tell who lives. */
+  readonly heart: { readonly isSteady: boolean };
   /**
    * Resolves when this process counts among the living. No gate opens before: a process that confirms grants
    * must be one that recovery waits for.

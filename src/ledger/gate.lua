@@ -15,4 +15,6 @@ local at_gate = tonumber(redis.call("HGET", gate, "epoch") or "0") or 0
 if state == "open" and tonumber(epoch) ~= at_gate then return "stale" end
 if tonumber(epoch) < at_gate then return "stale" end
 redis.call("HSET", gate, "epoch", epoch, "state", state)
+-- The last epoch that this Redis has served: one that MySQL has gone beyond was left behind, and is another's past.
+if state == "open" then redis.call("HSET", gate, "opened", epoch) end
 return "moved"

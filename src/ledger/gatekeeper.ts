@@ -3,12 +3,12 @@
 // are adopted. If it does not, recovery is due: this process leads it or waits for the one that does. It
 // tries until the gate is open or the thread stops.
 
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { reasonOf } from "../db/errors.ts";
 import { gateAccepts } from "../grab/probe.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
-import { shardOf } from "../redis/keys.ts";
+import { saleKeys, shardOf } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
 import { primaryProblems, redisProblems } from "../redis/settings.ts";
 import { sales } from "../sales/table.ts";
@@ -52,15 +52,31 @@ export class Gatekeeper {
     if (this.#closed.has(shard) || this.#asking.has(saleId)) return;
     this.#asking.add(saleId);
     try {
-      const [sale] = await this.context.pool.db
-        .select({ warmedAt: sales.warmedAt })
-        .from(sales)
-        .where(eq(sales.id, saleId));
-      if (!sale?.warmedAt) return;
+      if (await this.#isBeingWarmed(saleId)) return;
     } finally {
       this.#asking.delete(saleId);
     }
     this.lost(shard, epoch, `sale ${saleId} is missing in redis`);
+  }
+
+  /** MySQL is told first that a sale is warm: for as long as the call to Redis may take, its absence is no loss. */
+  async #isBeingWarmed(saleId: number): Promise<boolean> {
+    const { pool, redis, stopping } = this.context;
+    for (;;) {
+      const [sale] = await pool.db
+        .select({
+          ageMs: sql<
+            number | null
+          >`TIMESTAMPDIFF(MICROSECOND, ${sales.warmedAt}, UTC_TIMESTAMP(3)) / 1000`,
+        })
+        .from(sales)
+        .where(eq(sales.id, saleId));
+      if (sale?.ageMs == null) return true;
+      if (Number(sale.ageMs) > 2 * limits.redisCommandTimeoutMs) return false;
+      if ((await redis.exists(saleKeys(saleId).sale)) === 1) return true;
+      await pause(limits.recoveryWatchMs, stopping);
+      if (stopping.aborted) return true;
+    }
   }
 
   /** Something is lost, whatever Redis says of `epoch`: closes the gate everywhere until a later one is open. */
@@ -104,7 +120,12 @@ export class Gatekeeper {
     const { redis } = this.context;
     if ((await primaryProblems(redis)).length > 0) return false;
     try {
-      return await gateAccepts(redis, shard, { epoch, scripts: shardScripts(incarnation) });
+      const scripts = shardScripts(incarnation);
+      // All of them: another version of the service may have loaded its own, and share some with this one.
+      const shas = Object.values(scripts).map(({ sha }) => sha);
+      const known = (await redis.script("EXISTS", ...shas)) as number[];
+      if (!known.every((one) => one === 1)) return false;
+      return await gateAccepts(redis, shard, { epoch, scripts });
     } catch (error) {
       if (isFence(error)) return false;
       throw error;

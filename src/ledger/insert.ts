@@ -23,7 +23,7 @@ export interface Batch {
 
 /**
  * Inserts grants that recovery has found elsewhere than in the ledger; those that MySQL refuses go to
- * `dead_letters` under `entryId`. Returns how many became rows.
+ * `dead_letters` under `entryId` and their user. Returns how many became rows.
  */
 export async function insertFound(
   tx: Transaction,
@@ -35,7 +35,8 @@ export async function insertFound(
   await insertGrants(
     tx,
     batch,
-    rows.map((row) => ({ row, entryId })),
+    // Two users may claim one number, and each claim is to be seen.
+    rows.map((row) => ({ row, entryId: `${entryId}-${row.userId}` })),
   );
   return rows.length - batch.dead;
 }

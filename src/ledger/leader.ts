@@ -4,7 +4,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { DatabaseConnection } from "../db/client.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf } from "../db/errors.ts";
-import { killConnection, lockName, waitForRows } from "../db/locks.ts";
+import { findConnection, killConnection, lockName, waitForRows } from "../db/locks.ts";
 import { limits } from "../limits.ts";
 import { shardKeys } from "../redis/keys.ts";
 import type { LedgerContext } from "./context.ts";
@@ -21,7 +21,7 @@ export async function isElected({ db }: DatabaseConnection, shard: number): Prom
   );
   const lock = (locks as unknown as { taken: number; holder: number | null }[])[0];
   if (lock?.taken === 1) return true;
-  if (lock?.holder) await endSilentLeader(db, lock.holder);
+  if (lock?.holder) await endSilentLeader(db, Number(lock.holder));
   return false;
 }
 
@@ -30,12 +30,8 @@ export async function isElected({ db }: DatabaseConnection, shard: number): Prom
  * something many times a second, so one that has been silent for as long as a lease lasts is ended.
  */
 async function endSilentLeader(db: DatabaseConnection["db"], holder: number): Promise<void> {
-  const [rows] = await db.execute(sql`SHOW PROCESSLIST`);
-  const all = rows as unknown as { Id: number; Command: string; Time: number | null }[];
-  const leader = all.find(({ Id }) => Number(Id) === Number(holder));
-  if (leader?.Command === "Sleep" && Number(leader.Time) > limits.leaseSeconds) {
-    await killConnection(db, holder);
-  }
+  const leader = await findConnection(db, holder);
+  if (leader?.sleeps && leader.seconds > limits.leaseSeconds) await killConnection(db, holder);
 }
 
 /** Begins a new epoch in MySQL and takes the shard's lease over; an empty incarnation says "in recovery". */

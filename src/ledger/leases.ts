@@ -1,19 +1,16 @@
-// Who writes which shard. Every second each process shows that it lives, renews the leases it holds, gives
-// back what exceeds its share of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
+// Who writes which shard. Every second each process renews the leases it holds, gives back what exceeds its share
+// of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
 
-import { and, asc, eq, inArray, lt, sql } from "drizzle-orm";
-import { secondsFromNow } from "../db/columns.ts";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { killConnection } from "../db/locks.ts";
 import { limits } from "../limits.ts";
 import type { LedgerContext } from "./context.ts";
 import { compareIds } from "./entry.ts";
 import { leaseEnd } from "./lease.ts";
-import { livingProcesses, ownScripts, thisPlace } from "./liveness.ts";
+import { livingProcesses } from "./liveness.ts";
 import type { ShardWriter } from "./shard.ts";
-import { processes, shards } from "./table.ts";
-
-const DAY_SECONDS = 86_400;
+import { shards } from "./table.ts";
 
 export class Leases {
   /** Processes with a fresh heartbeat, this one included. */
@@ -32,7 +29,7 @@ export class Leases {
 
   /** One round. Throws when MySQL does not answer. */
   async tick(): Promise<void> {
-    await this.#beat();
+    this.living = Math.max(1, (await livingProcesses(this.context.pool.db)).length);
     const { processId } = this.context.settings;
     const { db } = this.context.pool;
     const owned = this.writers.filter((writer) => writer.owned);
@@ -100,24 +97,5 @@ export class Leases {
       this.context.log.warn({ shard, reason: reasonOf(error) }, "the lease is not to be had");
       return false;
     }
-  }
-
-  async #beat(): Promise<void> {
-    const { db } = this.context.pool;
-    await db
-      .insert(processes)
-      .values({
-        ...{ id: this.context.settings.processId, host: thisPlace, pid: process.pid },
-        ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)`, scripts: ownScripts },
-      })
-      .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)` } });
-    this.living = Math.max(1, (await livingProcesses(db)).length);
-  }
-
-  /** Takes this process out of the count, and with it long dead ones. */
-  async leave(): Promise<void> {
-    const { db } = this.context.pool;
-    await db.delete(processes).where(eq(processes.id, this.context.settings.processId));
-    await db.delete(processes).where(lt(processes.heartbeatAt, secondsFromNow(-DAY_SECONDS)));
   }
 }

@@ -1,7 +1,7 @@
 // Which processes live. A heartbeat in MySQL tells of all of them, five seconds late; of those that run beside
 // this one the system tells at once.
 
-import { readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { gt } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
@@ -10,8 +10,19 @@ import { type ScriptSources, scriptSources } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { processes } from "./table.ts";
 
-/** Names this host and, on Linux, its process namespace: only within one does a pid mean the same process. */
-export const thisPlace: string = `${hostname().slice(0, 200)} ${namespace()}`;
+/**
+ * Names this host and, on Linux, its boot and its process namespace: only within one does a pid mean the same
+ * process. Cloned machines share a name, and the first namespace has the same number everywhere.
+ */
+export const thisPlace: string = `${hostname().slice(0, 150)} ${boot()} ${namespace()}`;
+
+function boot(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "";
+  }
+}
 
 function namespace(): string {
   try {
@@ -33,13 +44,19 @@ function isGone({ host, pid }: { host: string; pid: number }): boolean {
 
 const beatsLately = () => gt(processes.heartbeatAt, secondsFromNow(-limits.leaseSeconds));
 
-/** The ids of the processes whose heart has beaten lately and that are not known to be gone. */
-export async function livingProcesses(db: Database): Promise<string[]> {
-  const beating = await db
+/**
+ * The ids of the processes whose heart has beaten lately and that are not known to be gone; with `orSilent`, of all
+ * that are not known to be gone, however old their last beat is.
+ */
+export async function livingProcesses(
+  db: Database,
+  { orSilent = false }: { orSilent?: boolean } = {},
+): Promise<string[]> {
+  const rows = await db
     .select({ id: processes.id, host: processes.host, pid: processes.pid })
     .from(processes)
-    .where(beatsLately());
-  return beating.filter((one) => !isGone(one)).map(({ id }) => id);
+    .where(orSilent ? undefined : beatsLately());
+  return rows.filter((one) => !isGone(one)).map(({ id }) => id);
 }
 
 /**
@@ -60,10 +77,8 @@ export const ownScripts: string = JSON.stringify(scriptSources);
 
 /** The scripts of every version of the service that serves now, this one's included, each version once. */
 export async function scriptsOfTheLiving(db: Database): Promise<ScriptSources[]> {
-  const rows = await db
-    .selectDistinct({ scripts: processes.scripts })
-    .from(processes)
-    .where(beatsLately());
+  // Not by DISTINCT, which takes texts that differ in case only for the same.
+  const rows = await db.select({ scripts: processes.scripts }).from(processes).where(beatsLately());
   const versions = new Set([ownScripts, ...rows.map((row) => row.scripts ?? ownScripts)]);
   return [...versions].map((text) => JSON.parse(text) as ScriptSources);
 }

@@ -34,3 +34,11 @@ test("it keeps the latest grants only, as many as it is allowed", () => {
   expect(Math.min(...numbers)).toBe(11);
   expect(Math.max(...numbers)).toBe(all);
 });
+
+test("a grant that is repeated is kept once, and displaces no other", () => {
+  const confirmed = new ConfirmedGrants();
+  confirmed.add(grant(3, 1));
+  for (let i = 0; i < limits.witnessGrantsMax; i += 1) confirmed.addRepeated(grant(3, 2));
+  confirmed.addRepeated(grant(3, 1));
+  expect(confirmed.ofShard(3).map(({ grantNo }) => grantNo)).toEqual([1, 2]);
+});

@@ -8,7 +8,7 @@
 
 import { and, asc, count, eq, gt, inArray, isNotNull, max, ne, sql } from "drizzle-orm";
 import { limits } from "../limits.ts";
-import { rebuildKey, saleKeys } from "../redis/keys.ts";
+import { saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
 import { type SaleRow, saleFields } from "../sales/warm.ts";
 import { countedInRedis, damagedOf, type FoundWinner, winnersInRedis } from "./compare.ts";
@@ -23,19 +23,18 @@ import { voidUnknown } from "./voids.ts";
 export interface Merged {
   salesRebuilt: number;
   grantsRestored: number;
-  voids: number;
 }
 
 /**
- * Merges and rebuilds every warmed sale of the shard that does not agree; leaves the others alone. `torn` are
- * sales whose ledger has lost entries: their counters may agree all the same.
+ * Merges and rebuilds every warmed sale of the shard that does not agree; leaves the others alone. `suspects` are
+ * sales whose counters may agree and whose winners may be others all the same.
  */
 export async function mergeDamagedSales(
   recovery: Recovery,
   witnessed: ReadonlyMap<number, WitnessedGrant[]>,
-  torn: ReadonlySet<number>,
+  suspects: ReadonlySet<number> | "all",
 ): Promise<Merged> {
-  const merged: Merged = { salesRebuilt: 0, grantsRestored: 0, voids: 0 };
+  const merged: Merged = { salesRebuilt: 0, grantsRestored: 0 };
   const { context, connection, shard } = recovery;
   let after = 0;
   for (;;) {
@@ -54,7 +53,8 @@ export async function mergeDamagedSales(
     const damaged = new Set(await damagedOf(context.redis, connection.db, page));
     for (const sale of page) {
       const seen = witnessed.get(sale.id) ?? [];
-      if (damaged.has(sale) || torn.has(sale.id) || seen.length > 0)
+      const suspect = suspects === "all" || suspects.has(sale.id);
+      if (damaged.has(sale) || suspect || seen.length > 0)
         await mergeSale(recovery, sale, seen, merged);
     }
     const last = page.at(-1);
@@ -94,18 +94,20 @@ async function mergeSale(
     .select({ last: max(grants.grantNo) })
     .from(grants)
     .where(eq(grants.saleId, sale.id));
-  const granted = Math.max(highest, rows?.last ?? 0);
-  if (granted > possible) mad = Math.max(mad, granted);
-  merged.voids += await voidUnknown(recovery, sale.id, granted);
+  note(rows?.last ?? 0);
+  const granted = highest;
+  await voidUnknown(recovery, sale.id, granted);
   if (mad > 0) await reportMad(recovery, sale, mad);
   const settled = await settle(recovery, sale, granted);
-  await rebuildWinners(recovery, sale);
+  const { key, name, users } = await rebuildWinners(recovery, sale);
   const keys = saleKeys(sale.id);
-  await recovery.run(
+  const fields = saleFields({ ...sale, ...settled, state: mad > 0 ? "paused" : sale.state });
+  const reply = await recovery.run(
     swapSource,
-    [keys.gate, keys.sale, keys.winners, rebuildKey(sale.id, recovery.epoch), keys.rebuilds],
-    saleFields({ ...sale, ...settled, state: mad > 0 ? "paused" : sale.state }),
+    [keys.gate, keys.sale, keys.winners, key, keys.rebuilds],
+    [name, users, ...fields],
   );
+  if (reply !== "swapped") throw new Error(`the rebuilt winners of sale ${sale.id} are ${reply}`);
   merged.salesRebuilt += 1;
 }
 
@@ -132,7 +134,7 @@ async function settle(
 
 /** Inserts those grants whose number MySQL does not have. Returns how many. */
 async function insertMissing(
-  { connection, shard, epoch, write }: Recovery,
+  { context, connection, shard, epoch, write }: Recovery,
   { id: saleId }: SaleRow,
   chunk: readonly (FoundWinner & { grantedAt?: Date })[],
   foundAt: Date,
@@ -157,7 +159,13 @@ async function insertMissing(
     ...{ saleId, grantNo, userId, userSlot, keyHash, epoch, grantedAt },
   }));
   // MySQL's row stands, for the number and for the user; the other claim stays visible as a dead letter.
-  return write((tx) => insertFound(tx, shard, `recovery-${epoch}`, rows));
+  const restored = await write((tx) => insertFound(tx, shard, `recovery-${epoch}`, rows));
+  const dead = rows.length - restored;
+  if (dead > 0) {
+    context.metrics.deadLetters.inc(dead);
+    context.log.error({ shard, saleId, count: dead }, "claims went to dead_letters");
+  }
+  return restored;
 }
 
 /** MySQL has the pause first, so that whatever is rebuilt later keeps it. */

@@ -7,24 +7,47 @@ import type { SaleRow } from "../sales/warm.ts";
 import type { Recovery } from "./recovery.ts";
 import { grants } from "./table.ts";
 
-/** Removes what leaders that died have built and not swapped in. */
-export async function forgetRebuilds({ context: { redis }, shard }: Recovery): Promise<void> {
+/** How a rebuild is named in the set of those that are not swapped in yet. */
+const nameOf = (saleId: number, epoch: number): string => `${epoch} ${saleId}`;
+
+/**
+ * Removes what the leaders of earlier epochs have built and not swapped in. Never that of a later one: who asks may
+ * have been stopped for a while, and its successor may be at work.
+ */
+export async function forgetRebuilds({
+  context: { redis },
+  shard,
+  epoch,
+}: Recovery): Promise<void> {
   const { rebuilds } = shardKeys(shard);
-  const left = await redis.smembers(rebuilds);
-  if (left.length > 0) await redis.unlink(rebuilds, ...left);
+  for (const name of await redis.smembers(rebuilds)) {
+    const [at = 0, saleId = 0] = name.split(" ").map(Number);
+    if (!(at < epoch)) continue;
+    await redis.unlink(rebuildKey(saleId, at));
+    await redis.srem(rebuilds, name);
+  }
+}
+
+/** Winners that have been rebuilt under a key of their own. */
+export interface Rebuilt {
+  readonly key: string;
+  readonly name: string;
+  readonly users: number;
 }
 
 /**
- * Writes every unreturned grant of a sale to the key that `rebuildKey` names, user by user in chunks. Throws
- * when another leader has taken over.
+ * Writes every unreturned grant of a sale to a key of its own, user by user in chunks. Throws when another leader
+ * has taken over.
  */
 export async function rebuildWinners(
   { context, connection, shard, epoch, renew }: Recovery,
   sale: SaleRow,
-): Promise<void> {
+): Promise<Rebuilt> {
   const key = rebuildKey(sale.id, epoch);
+  const name = nameOf(sale.id, epoch);
   // Registered before it is there: a leader may die after any step.
-  await context.redis.sadd(shardKeys(shard).rebuilds, key);
+  await context.redis.sadd(shardKeys(shard).rebuilds, name);
+  let written = 0;
   let afterUser = 0;
   for (;;) {
     const rows = await connection.db
@@ -40,7 +63,7 @@ export async function rebuildWinners(
       )
       .orderBy(asc(grants.userId), asc(grants.userSlot))
       .limit(limits.recoveryChunkRows);
-    if (rows.length === 0) return;
+    if (rows.length === 0) return { key, name, users: written };
     // A full page may end in the middle of a user: the next page begins with that user again.
     const last = rows.at(-1)?.userId ?? 0;
     const users = Map.groupBy(rows, (row) => row.userId);
@@ -56,6 +79,7 @@ export async function rebuildWinners(
     for (let at = 0; at < fields.length; at += 2 * limits.rebuildWinnersPerCommand) {
       await context.redis.hset(key, ...fields.slice(at, at + 2 * limits.rebuildWinnersPerCommand));
     }
+    written += users.size;
     afterUser = [...users.keys()].at(-1) ?? last;
     await renew();
   }

@@ -5,7 +5,7 @@
 //   2. The gate in Redis closes under the new epoch: from here no script of an older epoch can grant.
 //   3. Redis is a primary, loaded, healthy.
 //   4. What the stream still holds goes into MySQL; then the living processes hand in what they confirmed.
-//   5. Each sale whose counters and winners differ from MySQL's is merged and rebuilt (merge.ts).
+//   5. Each sale that differs from MySQL's is merged and rebuilt (compare.ts, merge.ts).
 //   6. The stream continues behind the cursor.
 //   7. A row in `recoveries`; the scripts are loaded under a new incarnation; the gate opens.
 //
@@ -13,7 +13,7 @@
 // "in recovery": no process adopts the shard, and no worker may take its lease.
 
 import { randomBytes } from "node:crypto";
-import { and, eq } from "drizzle-orm";
+import { and, eq, max } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
@@ -31,6 +31,7 @@ import { forgetRebuilds } from "./rebuild.ts";
 import { type Recovery, Superseded } from "./recovery.ts";
 import { batchesOf, readStream } from "./stream.ts";
 import { recoveries, shards } from "./table.ts";
+import { voidsSince } from "./voids.ts";
 import { dismissWitnesses, hearWitnesses, type WitnessStand } from "./witness.ts";
 import { writeBatch } from "./writer.ts";
 
@@ -59,7 +60,8 @@ export async function recover(
     const restored = await restore(recovery, stand);
     const milliseconds = Math.round(performance.now() - startedAt);
     const { merged, unheard } = restored;
-    const row = { shard, epochFrom, epochTo: epoch, ...merged, unheard, milliseconds };
+    const voids = await voidsSince(recovery, restored.completed);
+    const row = { shard, epochFrom, epochTo: epoch, ...merged, voids, unheard, milliseconds };
     await finish(recovery, restored, { ...row, reason: reason.slice(0, 255) });
     await dismissWitnesses(connection.db, shard, epoch);
     report(context, { ...row, reason });
@@ -121,6 +123,8 @@ const moveGate = (recovery: Recovery, state: "open" | "closed") =>
 
 interface Restored {
   readonly merged: Merged;
+  /** The last epoch that a recovery of this shard has completed; 0 before the first. */
+  readonly completed: number;
   /** Processes that might have known more and could not be asked. */
   readonly unheard: number;
   /** Where the ledger goes on. */
@@ -133,15 +137,31 @@ interface Restored {
 async function restore(recovery: Recovery, stand: WitnessStand): Promise<Restored> {
   const { context, connection, shard, epoch } = recovery;
   const runId = await runIdOf(context.redis);
+  const completed = await lastCompleted(recovery);
+  const opened = await context.redis.hget(shardKeys(shard).gate, "opened");
   await moveGate(recovery, "closed");
   await expectHealthyPrimary(context);
   await forgetRebuilds(recovery);
   const torn = await drainStream(recovery);
-  await stand.handIn(shard, epoch);
-  const witnessed = await hearWitnesses(connection.db, shard, epoch, recovery.renew);
+  // Side by side: this process may know much, and the wait keeps the lease meanwhile.
+  const [witnessed] = await Promise.all([
+    hearWitnesses(context, shard, epoch, recovery.renew),
+    stand.handIn(shard, epoch),
+  ]);
   const unheard = (await lostProcesses(connection.db)).length;
-  const merged = await mergeDamagedSales(recovery, witnessed, torn);
-  return { merged, unheard, runId, cursor: await continueStream(recovery) };
+  // A Redis that served another epoch last than MySQL knows has a past of its own: its numbers may be the same, and
+  // its winners others.
+  const isStranger = Number(opened ?? 0) !== completed;
+  const merged = await mergeDamagedSales(recovery, witnessed, isStranger ? "all" : torn);
+  return { merged, completed, unheard, runId, cursor: await continueStream(recovery) };
+}
+
+async function lastCompleted({ connection, shard }: Recovery): Promise<number> {
+  const [row] = await connection.db
+    .select({ epoch: max(recoveries.epochTo) })
+    .from(recoveries)
+    .where(eq(recoveries.shard, shard));
+  return row?.epoch ?? 0;
 }
 
 async function expectHealthyPrimary({ redis, settings }: LedgerContext): Promise<void> {
@@ -152,7 +172,10 @@ async function expectHealthyPrimary({ redis, settings }: LedgerContext): Promise
   if (problems.length > 0) throw new Error(problems.join("; "));
 }
 
-/** Returns the sales whose entries do not follow each other: the stream has lost some of them. */
+/**
+ * Returns the sales whose entries do not follow each other, because the stream has lost some of them, or were refused
+ * by MySQL, because it has given their numbers to somebody else.
+ */
 async function drainStream({ context, connection, shard, renew }: Recovery): Promise<Set<number>> {
   const { processId } = context.settings;
   const torn = new Set<number>();
@@ -165,6 +188,11 @@ async function drainStream({ context, connection, shard, renew }: Recovery): Pro
       const result = await writeBatch(connection.db, processId, shard, batch, { overGaps: true });
       if (result.kind !== "written") throw new Superseded(`the lease of shard ${shard} is gone`);
       for (const { saleId } of result.gaps) torn.add(saleId);
+      if (result.dead > 0) {
+        context.metrics.deadLetters.inc(result.dead);
+        context.log.error({ shard, count: result.dead }, "entries went to dead_letters");
+        for (const entry of batch) if (entry.kind === "grant") torn.add(entry.saleId);
+      }
     }
   }
 }

@@ -11,6 +11,7 @@ import { Auditing } from "./auditing.ts";
 import { backlogsOf } from "./backlog.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
+import { Heart } from "./heart.ts";
 import { Leases } from "./leases.ts";
 import { createLedgerMetrics } from "./metrics.ts";
 import type {
@@ -31,10 +32,18 @@ const post = (message: FromWorker): void => self.postMessage(message);
 const asked = new Map<number, (grants: WitnessedGrant[]) => void>();
 let nextRequest = 1;
 
+/** Rejects when the main thread stands still: whoever leads a recovery must not hold it up for ever. */
 function witnessed(shard: number, epoch: number): Promise<WitnessedGrant[]> {
   const request = nextRequest++;
-  return new Promise((resolve) => {
-    asked.set(request, resolve);
+  return new Promise((resolve, reject) => {
+    const giveUp = setTimeout(() => {
+      asked.delete(request);
+      reject(new Error("the main thread does not tell what it has confirmed"));
+    }, limits.mainSilenceMsMax);
+    asked.set(request, (grants) => {
+      clearTimeout(giveUp);
+      resolve(grants);
+    });
     post({ type: "witness", request, shard, epoch });
   });
 }
@@ -43,10 +52,11 @@ function startLedger(settings: LedgerSettings) {
   const stop = new AbortController();
   const log = createLog(settings.logLevel, { thread: "ledger" });
   const { promise: enrolled, resolve: enrol } = Promise.withResolvers<void>();
+  const pool = openPool(settings.databaseUrl, limits.ledgerPoolConnections);
+  const heart = new Heart(pool.db, settings.processId);
   const context: LedgerContext = {
-    ...{ settings, log, post, witnessed, enrolled, stopping: stop.signal },
+    ...{ settings, log, post, witnessed, enrolled, heart, pool, stopping: stop.signal },
     redis: connectRedis(settings.redisUrl, "worker", log),
-    pool: openPool(settings.databaseUrl, limits.ledgerPoolConnections),
     metrics: createLedgerMetrics(),
   };
   const writers = allShards.map(
@@ -68,15 +78,19 @@ function startLedger(settings: LedgerSettings) {
 
   let heardAt = performance.now();
 
+  /**
+   * Never rejects. A process counts among the living only while both of its threads do: a recovery waits for what
+   * its main thread has confirmed, and would wait for ever for one that stands still.
+   */
+  async function beat(): Promise<void> {
+    if (performance.now() - heardAt > limits.mainSilenceMsMax) return;
+    await heart.beat().then(enrol, () => undefined);
+  }
+
   /** Never rejects. */
   async function tick(): Promise<void> {
     try {
-      // A process counts among the living only while both of its threads do: a recovery waits for what its main
-      // thread has confirmed, and would wait for ever for one that stands still.
-      if (performance.now() - heardAt > limits.mainSilenceMsMax)
-        throw new Error("the main thread stands still");
       await leases.tick();
-      enrol();
       mysql = "ok";
     } catch (error) {
       mysql = reasonOf(error);
@@ -84,6 +98,7 @@ function startLedger(settings: LedgerSettings) {
   }
 
   const rounds = [
+    every(limits.leaseRenewMs, stop.signal, beat),
     every(limits.leaseRenewMs, stop.signal, async () => {
       ticking ??= tick().finally(() => {
         ticking = undefined;
@@ -123,7 +138,7 @@ function startLedger(settings: LedgerSettings) {
     ]);
     stop.abort();
     await Promise.allSettled([...rounds, ticking, ...writers.map((writer) => writer.release())]);
-    await leases.leave().catch(() => undefined);
+    await heart.leave().catch(() => undefined);
     await context.pool.close().catch(() => undefined);
     context.redis.disconnect();
     post({ type: "drained" });

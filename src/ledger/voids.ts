@@ -1,23 +1,22 @@
 // Numbers that nobody can account for. Somebody may have been told that one of them is theirs, so they are never
 // granted again: each becomes a void row, counted as returned, and is reported.
 
-import { and, asc, count, eq, gte, lte } from "drizzle-orm";
+import { and, asc, count, eq, gt, gte, lte, sql } from "drizzle-orm";
 import { limits } from "../limits.ts";
 import type { Recovery } from "./recovery.ts";
 import { grants } from "./table.ts";
 
-/** Fills every gap up to `granted` with a void row. Returns how many there were. */
+/** Fills every gap up to `granted` with a void row. */
 export async function voidUnknown(
   recovery: Recovery,
   saleId: number,
   granted: number,
-): Promise<number> {
+): Promise<void> {
   const { db } = recovery.connection;
   const ofSale = and(eq(grants.saleId, saleId), lte(grants.grantNo, granted));
   const [found] = await db.select({ rows: count() }).from(grants).where(ofSale);
-  if (found?.rows === granted) return 0;
+  if (found?.rows === granted) return;
   let expected = 1;
-  let voids = 0;
   while (expected <= granted) {
     const rows = await db
       .select({ grantNo: grants.grantNo })
@@ -34,12 +33,32 @@ export async function voidUnknown(
       for (let number = at; number <= Math.min(until, at + limits.batchGrantsMax - 1); number += 1)
         if (!present.has(number)) gaps.push(number);
       if (gaps.length > 0) await insertVoids(recovery, saleId, gaps);
-      voids += gaps.length;
     }
     expected = until + 1;
     await recovery.renew();
   }
-  return voids;
+}
+
+/**
+ * How many numbers of the shard have become void since that epoch, by this leader and by those before it that did
+ * not come to their end.
+ */
+export async function voidsSince(
+  { connection, shard }: Recovery,
+  completed: number,
+): Promise<number> {
+  const [found] = await connection.db
+    .select({ rows: count() })
+    .from(grants)
+    .where(
+      and(
+        // The index on the user: void rows are nobody's.
+        eq(grants.userId, 0),
+        gt(grants.epoch, completed),
+        sql`${grants.saleId} % ${limits.shards} = ${shard}`,
+      ),
+    );
+  return found?.rows ?? 0;
 }
 
 async function insertVoids(recovery: Recovery, saleId: number, numbers: number[]): Promise<void> {

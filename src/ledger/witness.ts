@@ -5,6 +5,7 @@
 
 import { and, eq, gt, inArray, lte, ne } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { isDataError, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { livingProcesses } from "./liveness.ts";
@@ -24,7 +25,12 @@ export class WitnessStand {
       .select({ shard: shards.shard, epoch: shards.epoch })
       .from(shards)
       .where(and(eq(shards.incarnation, ""), gt(shards.epoch, 0)));
-    for (const { shard, epoch } of waiting) await this.handIn(shard, epoch);
+    for (const { shard, epoch } of waiting) {
+      // What keeps one shard waiting must not keep the others.
+      await this.handIn(shard, epoch).catch((error) =>
+        this.context.log.warn({ shard, reason: reasonOf(error) }, "a recovery waits for us"),
+      );
+    }
   }
 
   async handIn(shard: number, epoch: number): Promise<void> {
@@ -34,13 +40,25 @@ export class WitnessStand {
     const known = await unrecorded(db, await this.context.witnessed(shard, epoch));
     for (let at = 0; at < known.length; at += limits.batchGrantsMax) {
       const rows = known.slice(at, at + limits.batchGrantsMax);
-      await db
-        .insert(witnesses)
-        .values(rows.map((grant) => ({ shard, epoch, processId, ...grant })));
+      await this.#testify(rows.map((grant) => ({ shard, epoch, processId, ...grant })));
     }
     const end = { saleId: 0, grantNo: 0, userId: 0, userSlot: 0, grantedAt: new Date() };
     await db.insert(witnesses).values({ shard, epoch, processId, ...end });
     this.#heard.set(shard, epoch);
+  }
+
+  /** Inserts rows; one that MySQL refuses must not keep the others, and the recovery, waiting. */
+  async #testify(rows: (typeof witnesses.$inferInsert)[]): Promise<void> {
+    const { db } = this.context.pool;
+    try {
+      await db.insert(witnesses).values(rows);
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      const [only] = rows;
+      if (rows.length > 1) for (const row of rows) await this.#testify([row]);
+      else if (only)
+        this.context.log.error({ grant: only, reason: reasonOf(error) }, "not handed in");
+    }
   }
 }
 
@@ -67,26 +85,28 @@ async function unrecorded(db: Database, known: WitnessedGrant[]): Promise<Witnes
 }
 
 /**
- * Waits until every living process has handed in, and returns what they know and MySQL does not, by sale. A process that stops
- * answering is waited for until its heartbeat is old. `onWait` is called while waiting, to keep the lease.
+ * Waits until every living process has handed in, and returns what they know and MySQL does not, by sale. A process
+ * that stops answering is waited for until its heartbeat is old; after an outage of MySQL, in which nobody's heart
+ * could beat, each has the time to begin again. `onWait` is called while waiting, to keep the lease.
  */
 export async function hearWitnesses(
-  db: Database,
+  { pool: { db }, settings, heart, stopping }: LedgerContext,
   shard: number,
   epoch: number,
   onWait: () => Promise<void>,
 ): Promise<Map<number, WitnessedGrant[]>> {
   const ofRecovery = and(eq(witnesses.shard, shard), eq(witnesses.epoch, epoch));
   for (;;) {
-    const living = await livingProcesses(db);
+    const living = await livingProcesses(db, { orSilent: !heart.isSteady });
     const heard = await db
       .select({ id: witnesses.processId })
       .from(witnesses)
       .where(and(ofRecovery, eq(witnesses.grantNo, 0)));
     const ids = new Set(heard.map((row) => row.id));
-    if (living.every((id) => ids.has(id))) break;
+    if ([settings.processId, ...living].every((id) => ids.has(id))) break;
+    if (stopping.aborted) throw new Error("this process is stopping");
     await onWait();
-    await pause(limits.recoveryWatchMs / 10, new AbortController().signal);
+    await pause(limits.recoveryWatchMs / 10, stopping);
   }
   const rows = await db
     .select()

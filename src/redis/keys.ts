@@ -16,13 +16,13 @@ export const allShards: readonly number[] = Array.from(
 );
 
 export const shardKeys = (shard: number) => ({
-  /** hash: epoch, state (open, closed). Written by recovery only. */
+  /** hash: epoch, state (open, closed), opened (the last epoch that was open). Written by recovery only. */
   gate: `{s${shard}}:gate`,
   /** stream: one entry per script call that granted. Trimmed behind MySQL's cursor only. */
   ledger: `{s${shard}}:ledger`,
   /** set: ids of sales with grants that MySQL does not have yet; grab.lua adds, recorded.lua removes. */
   unrecorded: `{s${shard}}:unrecorded`,
-  /** set: keys of winners that a recovery is building; what a dead leader has left behind is found here. */
+  /** set: `<epoch> <sale id>` of winners that a recovery is building; what a dead leader has left is found here. */
   rebuilds: `{s${shard}}:rebuilds`,
 });
 

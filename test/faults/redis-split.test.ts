@@ -18,6 +18,7 @@ test("a process that was cut off with the old primary is fenced, and what it sol
   const pair = await startPair();
   const mysql = await linkTo(pair.databaseUrl);
   const old = await startEngine({ redisUrl: pair.primaryUrl, databaseUrl: mysql.url });
+  const [oldProcess] = await old.pool.db.select().from(processes);
   const moved = await startEngine({ redisUrl: pair.address.url, databaseUrl: pair.databaseUrl });
   const saleId = await old.sale(200);
   const customers = new Customers(saleId);
@@ -27,7 +28,10 @@ test("a process that was cut off with the old primary is fenced, and what it sol
   const twice = Array.from({ length: 15 }, (_, i) => 41 + i);
   mysql.proxy.cut();
   // As it is once its heart has not beaten for a while.
-  await moved.pool.db.update(processes).set({ heartbeatAt: sql`NOW(3) - INTERVAL 1 HOUR` });
+  await moved.pool.db
+    .update(processes)
+    .set({ heartbeatAt: sql`NOW(3) - INTERVAL 1 HOUR` })
+    .where(eq(processes.id, oldProcess?.id ?? ""));
   await pair.promote();
   pair.switchTo("replica");
 

@@ -6,8 +6,9 @@ import type { Durability } from "../../src/config.ts";
 import { type DatabasePool, openPool } from "../../src/db/client.ts";
 import { Gates, type OpenGate } from "../../src/grab/gates.ts";
 import type { GrabOutcome } from "../../src/grab/outcome.ts";
-import { createGrabQueue } from "../../src/grab/queue.ts";
+import { createGrabQueue, type QueueEvents } from "../../src/grab/queue.ts";
 import { type LedgerHandle, startLedgerThread } from "../../src/ledger/handle.ts";
+import { type ToldGrant, witnessedGrant } from "../../src/ledger/memory.ts";
 import { recoveries, shards } from "../../src/ledger/table.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis, type Redis } from "../../src/redis/client.ts";
@@ -100,13 +101,12 @@ export async function startEngine(
   };
 }
 
-function eventsOf(thread: LedgerHandle) {
+function eventsOf(thread: LedgerHandle): QueueEvents {
+  const witnessed = (...grant: ToldGrant) => witnessedGrant(Date.now(), ...grant);
   return {
     called() {},
-    granted(saleId: number, grantNo: number, user: string, userSlot: number, keyHash: string) {
-      const grant = { saleId, grantNo, userId: Number(user), userSlot, keyHash: keyHash || null };
-      thread.confirmed.add({ ...grant, grantedAt: new Date() });
-    },
+    granted: (...grant) => thread.confirmed.add(witnessed(...grant)),
+    repeated: (...grant) => thread.confirmed.addRepeated(witnessed(...grant)),
     soldOut() {},
     missing: (saleId: number, gate: OpenGate) => thread.missing(saleId, gate.epoch),
   };

@@ -112,6 +112,6 @@ export async function ledgerContext(
     settings: { ...servers, durability: "durable", ledgerKeepMs, logLevel: "silent", processId },
     ...{ log, redis, pool, metrics: createLedgerMetrics(), stopping: stop.signal, posted },
     post: (message) => void posted.push(message),
-    ...{ witnessed, enrolled: Promise.resolve() },
+    ...{ witnessed, enrolled: Promise.resolve(), heart: { isSteady: true } },
   };
 }

@@ -57,6 +57,7 @@ export function queueRig() {
     called: (attempts) => heard.push(`called ${attempts}`),
     granted: (saleId, no, user, slot, key) =>
       heard.push(`granted ${saleId} ${no} ${user} ${slot} ${key}`),
+    repeated: (saleId, no, user) => heard.push(`repeated ${saleId} ${no} ${user}`),
     soldOut: (saleId) => heard.push(`sold out ${saleId}`),
     missing: (saleId, gate) => heard.push(`missing ${saleId} ${gate.epoch}`),
   };

@@ -4,6 +4,7 @@ import { eq, sql } from "drizzle-orm";
 import { type Database, openPool } from "../../src/db/client.ts";
 import { shardScripts } from "../../src/grab/scripts.ts";
 import type { LedgerContext } from "../../src/ledger/context.ts";
+import { Heart } from "../../src/ledger/heart.ts";
 import { Leases } from "../../src/ledger/leases.ts";
 import { ShardWriter } from "../../src/ledger/shard.ts";
 import { processes, shards } from "../../src/ledger/table.ts";
@@ -15,9 +16,12 @@ export interface Writers {
   readonly id: string;
   readonly context: LedgerContext;
   readonly writers: ShardWriter[];
+  readonly heart: Heart;
   readonly leases: Leases;
   /** Shard and reason of each fence and each loss that a writer has met. */
   readonly fences: string[];
+  /** What it does every second: a heartbeat and a round of claims. */
+  tick(): Promise<void>;
   /** The shards that it writes now. */
   owned(): number[];
   /** Gives all leases back. */
@@ -39,8 +43,14 @@ export async function startWriters(
     await Promise.all(writers.map((writer) => writer.release()));
   };
   stopLater(release);
+  const leases = new Leases(context, writers);
+  const heart = new Heart(context.pool.db, id);
   return {
-    ...{ id, context, writers, fences, release, leases: new Leases(context, writers) },
+    ...{ id, context, writers, fences, release, heart, leases },
+    async tick() {
+      await heart.beat();
+      await leases.tick();
+    },
     owned: () => writers.filter((writer) => writer.owned).map((writer) => writer.shard),
   };
 }
