@@ -28,19 +28,21 @@ export class Heart {
         ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)` },
       })
       .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)` } });
-    const now = performance.now();
-    if (now - this.#beatAt > limits.leaseSeconds * 1_000) this.#steadySince = now;
-    this.#beatAt = now;
+    if (!this.#isFresh()) this.#steadySince = performance.now();
+    this.#beatAt = performance.now();
   }
 
   /**
-   * True when this process has reached MySQL for so long without a break that every other one that lives has been
-   * able to beat as well. Right after an outage of MySQL everybody's heartbeat is old.
+   * True when this process has reached MySQL for so long without a break, and still does, that every other one that
+   * lives has been able to beat as well. Right after an outage of MySQL everybody's heartbeat is old.
    */
   get isSteady(): boolean {
-    return (
-      performance.now() - this.#steadySince > limits.leaseSeconds * 1_000 + limits.leaseRenewMs
-    );
+    const steadyMs = performance.now() - this.#steadySince;
+    return this.#isFresh() && steadyMs > limits.leaseSeconds * 1_000 + limits.leaseRenewMs;
+  }
+
+  #isFresh(): boolean {
+    return performance.now() - this.#beatAt < limits.leaseSeconds * 1_000;
   }
 
   /** Takes this process out of the count, and with it long dead ones. */

@@ -14,7 +14,8 @@ import { grants, shards, witnesses } from "./table.ts";
 
 /** Hands in what this process knows of a shard and MySQL does not have, once per epoch. */
 export class WitnessStand {
-  readonly #heard = new Map<number, number>();
+  /** By shard: what has been handed in last, or is being handed in now. */
+  readonly #handedIn = new Map<number, { epoch: number; done: Promise<void> }>();
 
   constructor(readonly context: LedgerContext) {}
 
@@ -33,8 +34,20 @@ export class WitnessStand {
     }
   }
 
-  async handIn(shard: number, epoch: number): Promise<void> {
-    if (this.#heard.get(shard) === epoch) return;
+  handIn(shard: number, epoch: number): Promise<void> {
+    const before = this.#handedIn.get(shard);
+    if (before?.epoch === epoch) return before.done;
+    // Remembered at once: the leader and the round of looks must not both do it.
+    const done = this.#handInOnce(shard, epoch);
+    const mine = { epoch, done };
+    this.#handedIn.set(shard, mine);
+    done.catch(() => {
+      if (this.#handedIn.get(shard) === mine) this.#handedIn.delete(shard);
+    });
+    return done;
+  }
+
+  async #handInOnce(shard: number, epoch: number): Promise<void> {
     const { db } = this.context.pool;
     const { processId } = this.context.settings;
     const known = await unrecorded(db, await this.context.witnessed(shard, epoch));
@@ -44,7 +57,6 @@ export class WitnessStand {
     }
     const end = { saleId: 0, grantNo: 0, userId: 0, userSlot: 0, grantedAt: new Date() };
     await db.insert(witnesses).values({ shard, epoch, processId, ...end });
-    this.#heard.set(shard, epoch);
   }
 
   /** Inserts rows; one that MySQL refuses must not keep the others, and the recovery, waiting. */
@@ -112,8 +124,10 @@ export async function hearWitnesses(
     .select()
     .from(witnesses)
     .where(and(ofRecovery, ne(witnesses.grantNo, 0)));
-  // A process may have handed in before the stream was drained.
-  return Map.groupBy(await unrecorded(db, rows), (row) => row.saleId);
+  // A process may have handed in before the stream was drained; one that had to begin anew has said some of it twice,
+  // and what was granted by one may have been repeated by another.
+  const claims = new Map(rows.map((row) => [`${row.saleId} ${row.grantNo} ${row.userId}`, row]));
+  return Map.groupBy(await unrecorded(db, [...claims.values()]), (row) => row.saleId);
 }
 
 /** Removes what was handed in for this recovery and for earlier ones. */

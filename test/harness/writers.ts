@@ -29,7 +29,7 @@ export interface Writers {
 }
 
 /** One that holds nothing yet. */
-export async function startWriters(
+async function startWriters(
   servers: { redisUrl: string; databaseUrl: string },
   id: string,
   ledgerKeepMs: number,

@@ -14,12 +14,9 @@ export const recoveryMutants: readonly Mutant[] = [
       {
         path: "src/ledger/gatekeeper.ts",
         edit: replace(
-          "if (isFence(error)) return false;",
-          `if (isFence(error)) {
-        for (const { text } of Object.values(shardScripts(incarnation)))
-          await redis.script("LOAD", text);
-        return true;
-      }`,
+          "if (!known.every((one) => one === 1)) return false;",
+          `if (!known.every((one) => one === 1))
+        for (const { text } of Object.values(scripts)) await redis.script("LOAD", text);`,
         ),
       },
     ],
@@ -67,7 +64,7 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/ledger/voids.ts",
-        edit: replace("if (found?.rows === granted) return 0;", "if (found) return 0;"),
+        edit: replace("if (found?.rows === granted) return;", "if (found) return;"),
       },
     ],
     caughtBy: {
@@ -81,7 +78,10 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/ledger/witness.ts",
-        edit: replace("living.every((id) => ids.has(id))", "ids.size > 0 || living.length > 0"),
+        edit: replace(
+          "[settings.processId, ...living].every((id) => ids.has(id))",
+          "ids.has(settings.processId) || living.length === 0",
+        ),
       },
     ],
     caughtBy: {
@@ -115,6 +115,59 @@ export const recoveryMutants: readonly Mutant[] = [
     caughtBy: {
       file: "test/leader.test.ts",
       title: "finds that its epoch is over, also when nobody has ended it",
+    },
+  },
+  {
+    name: "removes-a-later-rebuild",
+    what: "a leader that was stopped removes what its successor is building",
+    edits: [{ path: "src/ledger/rebuild.ts", edit: replace("if (!(at < epoch)) continue;", "") }],
+    caughtBy: {
+      file: "test/torn.test.ts",
+      title: "what a dead leader was building is removed, and what a later one builds is not",
+    },
+  },
+  {
+    name: "believes-equal-counters",
+    what: "a Redis that was left behind is believed when its counters agree",
+    edits: [
+      {
+        path: "src/ledger/recover.ts",
+        edit: replace('isStranger ? "all" : torn', "isStranger ? torn : torn"),
+      },
+    ],
+    caughtBy: {
+      file: "test/strange.test.ts",
+      title:
+        "and a Redis that was left behind says who won: MySQL's winners stand, the other claim is reported",
+    },
+  },
+  {
+    name: "asks-nobody-after-an-outage",
+    what: "after an outage of MySQL, in which no heart could beat, nobody is waited for",
+    edits: [
+      {
+        path: "src/ledger/witness.ts",
+        edit: replace("{ orSilent: !heart.isSteady }", "{ orSilent: !heart }"),
+      },
+    ],
+    caughtBy: {
+      file: "test/heartless.test.ts",
+      title:
+        "what each process has confirmed while MySQL was away is known to the recovery after it",
+    },
+  },
+  {
+    name: "overlooks-rows-of-a-dead-leader",
+    what: "rows beyond the counter are not seen, and their numbers are granted again",
+    edits: [
+      {
+        path: "src/ledger/compare.ts",
+        edit: replace("(lastRows.get(sale.id) ?? 0) <= sale.granted", "lastRows.size >= 0"),
+      },
+    ],
+    caughtBy: {
+      file: "test/faults/redis-recovery.test.ts",
+      title: "rows that a leader wrote before it died are counted by the next one",
     },
   },
   {
