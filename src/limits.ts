@@ -88,7 +88,7 @@ export const limits = {
   // The audit, and the commands of operators.
   auditSalesPerCut: 200,
   auditRowsPerPage: 5_000,
-  auditWinnersPerPage: 1_000,
+  winnersPerPage: 1_000,
   auditGroupsMax: 2_048,
   auditSuspectsMax: 10_000,
   auditInspectedAtOnce: 500,

@@ -204,13 +204,17 @@ test("a sale is never paused under a crowd, on two processes, also when its shar
   await until("half a sale", async () => Number((await engine.counters(saleId)).granted) > 4_000);
   await engine.redis.del(saleKeys(saleId).gate);
   await sold;
+  // A busy machine may need longer for a round than for a crowd.
+  const long = await engine.sale(100_000);
+  for (let user = 1; (await metric("doorbuster_audit_rounds_total")) < before + 3; user += 500) {
+    await crowd(second, long, [user, user + 499], 64);
+  }
   const after = await metric("doorbuster_audit_rounds_total");
   await until(
     "more rounds",
     async () => (await metric("doorbuster_audit_rounds_total")) > after + 3,
   );
-  expect(after).toBeGreaterThan(before);
-  for (const id of [saleId, double]) {
+  for (const id of [saleId, double, long]) {
     expect((await engine.counters(id)).state).toBe("open");
     expect(await stateInMysql(id)).toBe("open");
     expect(findingsOf(id)).toEqual([]);

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { allShards, shardOf } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
+import { warmSalesPage } from "../sales/warm.ts";
 import { type Fault, isWhole } from "./counters.ts";
 import { type Cut, readCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
@@ -18,7 +19,7 @@ import type { Fold } from "./fold.ts";
 import { counterFaultsOf, lookAtCounters } from "./look.ts";
 import { readPending } from "./pending.ts";
 import { auditSale, findingsOf } from "./sale.ts";
-import { saleNow, salesPage } from "./sales.ts";
+import { saleNow } from "./sales.ts";
 import { buriedFindings, openEpoch, shardFaults } from "./shard.ts";
 
 /** One sale as the audit found it. */
@@ -104,7 +105,7 @@ async function* pagesOf(
     return;
   }
   for (let after = 0; ; ) {
-    const page = await salesPage(pool.db, shard, after);
+    const page = await warmSalesPage(pool.db, shard, after, limits.auditSalesPerCut);
     if (page.length === 0) return;
     yield page;
     after = page.at(-1)?.id ?? after;

@@ -1,12 +1,6 @@
-// One number and whose it is, as one of the stores says; and the sums that compare two stores without holding both.
+// The sums that compare what two stores say of numbers and their holders, without holding both.
 
-/** A number and its holder. */
-export interface Claim {
-  readonly number: number;
-  readonly userId: number;
-  readonly slot: number;
-  readonly keyHash: string | null;
-}
+import type { Claim } from "../grab/winners.ts";
 
 export const sameHolder = (a: Claim, b: Claim): boolean =>
   a.userId === b.userId && a.slot === b.slot && a.keyHash === b.keyHash;

@@ -4,13 +4,14 @@
 //
 // Nothing here is a verdict: what looks wrong is a suspect, and inspect.ts looks at each one by itself.
 
+import type { Claim } from "../grab/winners.ts";
+import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
-import { type Claim, ClaimSums, groupOf, sameHolder } from "./claim.ts";
+import { ClaimSums, groupOf, sameHolder } from "./claim.ts";
 import type { AuditDeps } from "./deps.ts";
 import type { PendingSale } from "./pending.ts";
 import { isHeld, type Row, rowFault, rowsInMysql } from "./rows.ts";
 import { Suspects } from "./suspects.ts";
-import { winnersInRedis } from "./winners.ts";
 
 /** The sale to fold: everything up to the number `granted` must be there. */
 export interface Folded {

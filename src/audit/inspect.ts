@@ -3,17 +3,18 @@
 // only when MySQL has it, and a winner leaves Redis only after the row says so.
 
 import { and, eq, inArray } from "drizzle-orm";
+import type { Claim } from "../grab/winners.ts";
+import { winnersOf } from "../grab/winners.ts";
 import { deadLetters } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
-import { type Claim, sameHolder } from "./claim.ts";
+import { sameHolder } from "./claim.ts";
 import type { Fault } from "./counters.ts";
 import { readCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
 import { type PendingSale, readPending } from "./pending.ts";
 import { isHeld, type Row, rowFault, rowsOf } from "./rows.ts";
-import { winnersOf } from "./winners.ts";
 
 /** What is wrong with one number; without a number, with a winner. */
 export interface NumberFault extends Fault {

@@ -3,9 +3,11 @@
 // slice of the older rows and winners, so that everything is looked at in time.
 
 import { LRUCache } from "lru-cache";
+import type { Claim } from "../grab/winners.ts";
+import { winnersPage } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import { shardKeys, shardOf } from "../redis/keys.ts";
-import type { Claim } from "./claim.ts";
+import { warmSalesPage } from "../sales/warm.ts";
 import { isWhole } from "./counters.ts";
 import type { SaleCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
@@ -14,9 +16,8 @@ import type { Finding } from "./finding.ts";
 import { inspectNumbers, type NumberFault } from "./inspect.ts";
 import { counterFaultsOf, lookAtCounters } from "./look.ts";
 import { findingsOf } from "./sale.ts";
-import { type CountedSale, salesPage } from "./sales.ts";
+import type { CountedSale } from "./sales.ts";
 import { openEpoch } from "./shard.ts";
-import { winnersPage } from "./winners.ts";
 
 /** How far one sale has been looked at. */
 interface Progress {
@@ -106,7 +107,12 @@ export class LiveAudit {
     const selling = new Set(await this.#selling(shard));
     await this.#lookAtSales(shard, [...selling], budget);
     for (let left = salesMax; left > 0 && !this.stopping.aborted; ) {
-      const page = await salesPage(this.deps.pool.db, shard, this.#after.get(shard) ?? 0);
+      const page = await warmSalesPage(
+        this.deps.pool.db,
+        shard,
+        this.#after.get(shard) ?? 0,
+        limits.auditSalesPerCut,
+      );
       const last = page.at(-1)?.id ?? 0;
       const end = page.length < limits.auditSalesPerCut;
       this.#after.set(shard, end ? 0 : last);

@@ -1,10 +1,10 @@
 // What stands in a shard's stream and not in MySQL yet.
 
 import { eq } from "drizzle-orm";
+import type { Claim } from "../grab/winners.ts";
 import { compareIds } from "../ledger/entry.ts";
 import { readStream } from "../ledger/stream.ts";
 import { shards } from "../ledger/table.ts";
-import type { Claim } from "./claim.ts";
 import type { AuditDeps } from "./deps.ts";
 
 /** The grants of one sale that wait. */

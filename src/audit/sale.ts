@@ -1,5 +1,6 @@
 // One sale: fold all of it, and look at what is suspicious one by one.
 
+import { winnersInRedis, winnersOf } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/warm.ts";
@@ -12,7 +13,6 @@ import { inspectNumbers, type NumberFault } from "./inspect.ts";
 import type { PendingSale } from "./pending.ts";
 import { returnedInMysql, rowsAfter } from "./rows.ts";
 import type { Suspects } from "./suspects.ts";
-import { winnersInRedis, winnersOf } from "./winners.ts";
 
 /**
  * Compares the grants of one sale up to the cut, and puts what looks wrong among the doubts. Throws when a server

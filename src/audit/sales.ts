@@ -1,9 +1,8 @@
 // MySQL's word on sales.
 
-import { and, asc, eq, getTableColumns, gt, inArray, isNotNull, sql } from "drizzle-orm";
+import { eq, getTableColumns, inArray, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { grants } from "../ledger/table.ts";
-import { limits } from "../limits.ts";
 import { sales } from "../sales/table.ts";
 import type { SaleRow } from "../sales/warm.ts";
 
@@ -12,21 +11,6 @@ export interface CountedSale extends SaleRow {
   /** 0 when there is no row. */
   readonly lastNumber: number;
 }
-
-/** A shard's warmed sales with ids above `after`, in their order, at most `auditSalesPerCut`. */
-export const salesPage = (db: Database, shard: number, after: number): Promise<SaleRow[]> =>
-  db
-    .select()
-    .from(sales)
-    .where(
-      and(
-        sql`${sales.id} % ${limits.shards} = ${shard}`,
-        isNotNull(sales.warmedAt),
-        gt(sales.id, after),
-      ),
-    )
-    .orderBy(asc(sales.id))
-    .limit(limits.auditSalesPerCut);
 
 /** These sales as they stand now, by id. */
 export async function salesNow(

@@ -1,7 +1,7 @@
 // What looks wrong with one sale and has to be looked at one by one.
 
+import type { Claim } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
-import type { Claim } from "./claim.ts";
 
 /** Numbers and winners under suspicion, bounded; of what does not fit only the count is kept. */
 export class Suspects {

@@ -4,7 +4,6 @@
 
 import { inArray, max } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { type SaleRow, saleFields } from "../sales/warm.ts";
@@ -82,32 +81,4 @@ export async function countedInRedis(redis: Redis, sale: SaleRow): Promise<Count
   const counters = await redis.hmget(saleKeys(sale.id).sale, "granted", "returned");
   const [granted = 0, returned = 0] = counters.map(wholeNumber);
   return { granted, possible: sale.total + Math.max(returned, sale.returned) };
-}
-
-/** A winner as Redis has it; when it won is not known any more. */
-export interface FoundWinner {
-  readonly grantNo: number;
-  readonly userId: number;
-  readonly userSlot: number;
-  readonly keyHash: string | null;
-}
-
-/** All that a sale's winners hash says, in chunks; an element may come twice. */
-export async function* winnersInRedis(redis: Redis, saleId: number): AsyncGenerator<FoundWinner[]> {
-  const { winners } = saleKeys(saleId);
-  let cursor = "0";
-  do {
-    const [next, pairs] = await redis.hscan(winners, cursor, "COUNT", limits.batchGrantsMax);
-    cursor = next;
-    const chunk: FoundWinner[] = [];
-    for (let i = 0; i < pairs.length; i += 2) {
-      for (const [index, part] of (pairs[i + 1] ?? "").split(",").entries()) {
-        const [number, keyHash] = part.split(":");
-        if (!number) continue;
-        const winner = { grantNo: Number(number), userId: Number(pairs[i]), userSlot: index + 1 };
-        chunk.push({ ...winner, keyHash: keyHash || null });
-      }
-    }
-    yield chunk;
-  } while (cursor !== "0");
 }

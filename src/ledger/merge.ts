@@ -6,12 +6,13 @@
 // no knowledge: it is reported, the sale is merged without it and paused until somebody has looked, and the other
 // sales go on.
 
-import { and, asc, count, eq, gt, inArray, isNotNull, max, ne, sql } from "drizzle-orm";
+import { and, count, eq, inArray, max, ne } from "drizzle-orm";
+import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
-import { type SaleRow, saleFields } from "../sales/warm.ts";
-import { countedInRedis, damagedOf, type FoundWinner, winnersInRedis } from "./compare.ts";
+import { type SaleRow, saleFields, warmSalesPage } from "../sales/warm.ts";
+import { countedInRedis, damagedOf } from "./compare.ts";
 import { bury, insertFound } from "./insert.ts";
 import type { WitnessedGrant } from "./protocol.ts";
 import { rebuildWinners } from "./rebuild.ts";
@@ -38,19 +39,9 @@ export async function mergeDamagedSales(
   const { context, connection, shard } = recovery;
   let after = 0;
   for (;;) {
-    const page = await connection.db
-      .select()
-      .from(sales)
-      .where(
-        and(
-          sql`${sales.id} % ${limits.shards} = ${shard}`,
-          isNotNull(sales.warmedAt),
-          gt(sales.id, after),
-        ),
-      )
-      .orderBy(asc(sales.id))
-      .limit(limits.recoveryPageSales);
-    const damaged = new Set(await damagedOf(context.redis, connection.db, page));
+    const { db } = connection;
+    const page = await warmSalesPage(db, shard, after, limits.recoveryPageSales);
+    const damaged = new Set(await damagedOf(context.redis, db, page));
     for (const sale of page) {
       const seen = witnessed.get(sale.id) ?? [];
       const suspect = suspects === "all" || suspects.has(sale.id);
@@ -81,14 +72,20 @@ async function mergeSale(
     return sane;
   };
   note(counted);
-  const foundAt = new Date();
-  for await (const winners of winnersInRedis(redis, sale.id)) {
-    const sane = winners.filter(({ grantNo }) => note(grantNo));
-    merged.grantsRestored += await insertMissing(recovery, sale, sane, foundAt);
+  const grantedAt = new Date();
+  for await (const { claims } of winnersInRedis(redis, sale.id)) {
+    const found = claims
+      .filter(({ number }) => note(number))
+      .map(({ number, userId, slot, keyHash }) => {
+        return { saleId: sale.id, grantNo: number, userId, userSlot: slot, keyHash, grantedAt };
+      });
+    merged.grantsRestored += await insertMissing(recovery, sale, found);
   }
+  // What a process of this service has told somebody is beyond doubt.
+  for (const { grantNo } of seen) highest = Math.max(highest, grantNo);
   for (let at = 0; at < seen.length; at += limits.batchGrantsMax) {
-    const some = seen.slice(at, at + limits.batchGrantsMax).filter(({ grantNo }) => note(grantNo));
-    merged.grantsRestored += await insertMissing(recovery, sale, some, foundAt);
+    const some = seen.slice(at, at + limits.batchGrantsMax);
+    merged.grantsRestored += await insertMissing(recovery, sale, some);
   }
   const [rows] = await recovery.connection.db
     .select({ last: max(grants.grantNo) })
@@ -136,8 +133,7 @@ async function settle(
 async function insertMissing(
   { context, connection, shard, epoch, write }: Recovery,
   { id: saleId }: SaleRow,
-  chunk: readonly (FoundWinner & { grantedAt?: Date })[],
-  foundAt: Date,
+  chunk: readonly WitnessedGrant[],
 ): Promise<number> {
   if (chunk.length === 0) return 0;
   const present = await connection.db
@@ -155,9 +151,7 @@ async function insertMissing(
   const owners = new Map(present.map((row) => [row.grantNo, row.userId]));
   const missing = chunk.filter(({ grantNo, userId }) => owners.get(grantNo) !== userId);
   if (missing.length === 0) return 0;
-  const rows = missing.map(({ grantNo, userId, userSlot, keyHash, grantedAt = foundAt }) => ({
-    ...{ saleId, grantNo, userId, userSlot, keyHash, epoch, grantedAt },
-  }));
+  const rows = missing.map((grant) => ({ ...grant, epoch }));
   // MySQL's row stands, for the number and for the user; the other claim stays visible as a dead letter.
   const restored = await write((tx) => insertFound(tx, shard, `recovery-${epoch}`, rows));
   const dead = rows.length - restored;

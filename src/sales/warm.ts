@@ -3,7 +3,7 @@
 // so one process warms a sale once, and one that dies right after the claim leaves a case for recovery, never
 // a sale that is warmed a second time with full stock.
 
-import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNotNull, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import type { Gates } from "../grab/gates.ts";
@@ -25,6 +25,26 @@ export function saleFields(sale: SaleRow): (string | number)[] {
   if (sale.closesAt) fields.push("closes", sale.closesAt.getTime());
   return fields;
 }
+
+/** A shard's warmed sales with ids above `after`, in their order, at most `count`. Throws MySQL's error. */
+export const warmSalesPage = (
+  db: Database,
+  shard: number,
+  after: number,
+  count: number,
+): Promise<SaleRow[]> =>
+  db
+    .select()
+    .from(sales)
+    .where(
+      and(
+        sql`${sales.id} % ${limits.shards} = ${shard}`,
+        isNotNull(sales.warmedAt),
+        gt(sales.id, after),
+      ),
+    )
+    .orderBy(asc(sales.id))
+    .limit(count);
 
 export interface Warmer {
   /** False while no sale can be put into Redis at all. */

@@ -1,9 +1,17 @@
-// A sale's winners as Redis has them.
+// A sale's winners as Redis has them, and as grab.lua writes them.
 
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
-import type { Claim } from "./claim.ts";
+
+/** A number and its holder, as one of the stores says. */
+export interface Claim {
+  readonly number: number;
+  readonly userId: number;
+  /** From 1; one user has at most as many as the sale's limit. */
+  readonly slot: number;
+  readonly keyHash: string | null;
+}
 
 /** What one user's value says. `readable` is false when a part of it is not as grab.lua writes it. */
 interface Held {
@@ -43,7 +51,7 @@ export async function winnersPage(
   cursor: string,
 ): Promise<WinnersPage> {
   const { winners } = saleKeys(saleId);
-  const [next, pairs] = await redis.hscan(winners, cursor, "COUNT", limits.auditWinnersPerPage);
+  const [next, pairs] = await redis.hscan(winners, cursor, "COUNT", limits.winnersPerPage);
   const claims: Claim[] = [];
   const unreadable: string[] = [];
   for (let i = 0; i < pairs.length; i += 2) {
