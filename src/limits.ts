@@ -74,6 +74,7 @@ export const limits = {
   recoveriesTold: 5,
   recoveryChunkRows: 5_000,
   rebuildWinnersPerCommand: 500,
+  wildToldMax: 5,
   recoveryPageSales: 200,
   recoveryWatchMs: 200,
   recoveryStatementMs: 60_000,

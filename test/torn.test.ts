@@ -75,28 +75,32 @@ describe("entries are lost", () => {
 
 describe("a number that cannot be", () => {
   test.each([
-    ["is the sale's own count", (saleId: number) => ({ key: "sale" as const, saleId })],
-    ["is a winner's", (saleId: number) => ({ key: "winners" as const, saleId })],
-  ])("%s: that sale is paused and reported, and the shard's others go on", async (_, damage) => {
-    const saleId = await engine.sale(30);
-    const confirmed = await crowd(engine, saleId, [1, 5]);
-    await untilRows(engine, saleId, confirmed);
-    let neighbour = await engine.sale(30);
-    while (shardOf(neighbour) !== shardOf(saleId)) neighbour = await engine.sale(30);
-    const { key } = damage(saleId);
-    const field = key === "sale" ? { granted: 1_000_000_000 } : { 99: "1000000000" };
-    await engine.redis.hset(saleKeys(saleId)[key], field);
-    await engine.redis.script("FLUSH");
-    expect(await engine.grabSurely(neighbour, 1)).toEqual({ kind: "granted", number: 1 });
-    expect(await engine.grabSurely(saleId, 6)).toEqual({ kind: "paused" });
-    expect(await engine.grabSurely(saleId, 5)).toMatchObject({ kind: "repeated" });
-    await untilRows(engine, saleId, confirmed);
-    const [letter] = (await engine.pool.db.select().from(deadLetters)).slice(-1);
-    expect(letter).toMatchObject({ saleId, grantNo: 0 });
-    expect(letter?.payload).toContain("1000000000");
-    const paused = (await engine.pool.db.select().from(sales)).filter((sale) => sale.id === saleId);
-    expect(paused[0]).toMatchObject({ state: "paused", granted: 5 });
-  });
+    ["is the sale's own count", "sale", { granted: 1_000_000_000 }, "1000000000"],
+    ["is a winner's", "winners", { 99: "1000000000" }, "1000000000"],
+    ["is so long that it is no number", "winners", { 99: "9999999999999999" }, "winner 99"],
+  ] as const)(
+    "%s: that sale is paused and reported, and the shard's others go on",
+    async (_, key, field, told) => {
+      const saleId = await engine.sale(30);
+      const confirmed = await crowd(engine, saleId, [1, 5]);
+      await untilRows(engine, saleId, confirmed);
+      let neighbour = await engine.sale(30);
+      while (shardOf(neighbour) !== shardOf(saleId)) neighbour = await engine.sale(30);
+      await engine.redis.hset(saleKeys(saleId)[key], field);
+      await engine.redis.script("FLUSH");
+      expect(await engine.grabSurely(neighbour, 1)).toEqual({ kind: "granted", number: 1 });
+      expect(await engine.grabSurely(saleId, 6)).toEqual({ kind: "paused" });
+      expect(await engine.grabSurely(saleId, 5)).toMatchObject({ kind: "repeated" });
+      await untilRows(engine, saleId, confirmed);
+      const [letter] = (await engine.pool.db.select().from(deadLetters)).slice(-1);
+      expect(letter).toMatchObject({ saleId, grantNo: 0 });
+      expect(letter?.payload).toContain(told);
+      const paused = (await engine.pool.db.select().from(sales)).filter(
+        (sale) => sale.id === saleId,
+      );
+      expect(paused[0]).toMatchObject({ state: "paused", granted: 5 });
+    },
+  );
 });
 
 test("what a dead leader was building is removed, and what a later one builds is not", async () => {
@@ -111,3 +115,16 @@ test("what a dead leader was building is removed, and what a later one builds is
   expect(await engine.redis.exists(later)).toBe(1);
   expect(await engine.redis.smembers(rebuilds)).toEqual([`1000 ${saleId}`]);
 });
+
+test.each(["sale", "winners"] as const)(
+  "a key of another type in the place of the %s is replaced, and closes nothing for long",
+  async (key) => {
+    const saleId = await engine.sale(30);
+    const confirmed = await crowd(engine, saleId, [1, 5]);
+    await untilRows(engine, saleId, confirmed);
+    await engine.redis.set(saleKeys(saleId)[key], "x");
+    await engine.redis.script("FLUSH");
+    expect(await engine.grabSurely(saleId, 6)).toEqual({ kind: "granted", number: 6 });
+    expect(await crowd(engine, saleId, [1, 5])).toEqual(confirmed);
+  },
+);

@@ -13,6 +13,10 @@ import { grants } from "./table.ts";
 const wholeNumber = (text: string | null | undefined): number | undefined =>
   text != null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 
+/** True when a key holds something of another type: nothing of ours, and nothing that could be read. */
+export const isWrongType = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith("WRONGTYPE");
+
 /** The sales of this page that Redis does not have, or has otherwise than MySQL. Throws the servers' errors. */
 export async function damagedOf(
   redis: Redis,
@@ -26,14 +30,16 @@ export async function damagedOf(
     pipeline.hlen(saleKeys(id).winners);
   }
   const replies = ((await pipeline.exec()) ?? []).map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
+    if (error && !isWrongType(error)) throw error;
+    return error ? undefined : reply;
   });
   return page.filter((sale, i) => {
-    const found = replies[2 * i] as Record<string, string>;
-    const winners = replies[2 * i + 1] as number;
+    const found = replies[2 * i] as Record<string, string> | undefined;
+    const winners = replies[2 * i + 1] as number | undefined;
     const active = sale.granted - sale.returned;
     return !(
+      found !== undefined &&
+      winners !== undefined &&
       hasFieldsOf(found, sale) &&
       // A leader that died in its merge leaves rows behind that no counter knows yet.
       (lastRows.get(sale.id) ?? 0) <= sale.granted &&
@@ -78,7 +84,12 @@ export interface Counted {
 
 /** Reads a sale's own counters; what is no whole number counts as absent. */
 export async function countedInRedis(redis: Redis, sale: SaleRow): Promise<Counted> {
-  const counters = await redis.hmget(saleKeys(sale.id).sale, "granted", "returned");
+  const counters = await redis
+    .hmget(saleKeys(sale.id).sale, "granted", "returned")
+    .catch((error: unknown) => {
+      if (isWrongType(error)) return [];
+      throw error;
+    });
   const [granted = 0, returned = 0] = counters.map(wholeNumber);
   return { granted, possible: sale.total + Math.max(returned, sale.returned) };
 }

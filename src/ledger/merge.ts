@@ -9,10 +9,11 @@
 import { and, count, eq, inArray, max, ne } from "drizzle-orm";
 import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
 import { type SaleRow, saleFields, warmSalesPage } from "../sales/warm.ts";
-import { countedInRedis, damagedOf } from "./compare.ts";
+import { countedInRedis, damagedOf, isWrongType } from "./compare.ts";
 import { bury, insertFound } from "./insert.ts";
 import type { WitnessedGrant } from "./protocol.ts";
 import { rebuildWinners } from "./rebuild.ts";
@@ -64,16 +65,21 @@ async function mergeSale(
   const { redis } = recovery.context;
   const { granted: counted, possible } = await countedInRedis(redis, sale);
   let highest = sale.granted;
-  let mad = 0;
+  /** What makes no sense; the first few are enough. */
+  const wild: string[] = [];
+  const noteWild = (text: string): void => {
+    if (wild.length < limits.wildToldMax) wild.push(text);
+  };
   const note = (number: number): boolean => {
     const sane = number <= possible;
     if (sane) highest = Math.max(highest, number);
-    else mad = Math.max(mad, number);
+    else noteWild(`number ${number}`);
     return sane;
   };
   note(counted);
   const grantedAt = new Date();
-  for await (const { claims } of winnersInRedis(redis, sale.id)) {
+  for await (const { claims, unreadable } of readableWinners(redis, sale.id)) {
+    for (const user of unreadable) noteWild(`winner ${user}`);
     const found = claims
       .filter(({ number }) => note(number))
       .map(({ number, userId, slot, keyHash }) => {
@@ -94,11 +100,15 @@ async function mergeSale(
   note(rows?.last ?? 0);
   const granted = highest;
   await voidUnknown(recovery, sale.id, granted);
-  if (mad > 0) await reportMad(recovery, sale, mad);
+  if (wild.length > 0) await reportWild(recovery, sale, wild);
   const settled = await settle(recovery, sale, granted);
   const { key, name, users } = await rebuildWinners(recovery, sale);
   const keys = saleKeys(sale.id);
-  const fields = saleFields({ ...sale, ...settled, state: mad > 0 ? "paused" : sale.state });
+  const fields = saleFields({
+    ...sale,
+    ...settled,
+    state: wild.length > 0 ? "paused" : sale.state,
+  });
   const reply = await recovery.run(
     swapSource,
     [keys.gate, keys.sale, keys.winners, key, keys.rebuilds],
@@ -162,17 +172,26 @@ async function insertMissing(
   return restored;
 }
 
+/** A key of another type, which somebody else has put there, says nothing of winners. */
+async function* readableWinners(redis: Redis, saleId: number): ReturnType<typeof winnersInRedis> {
+  try {
+    yield* winnersInRedis(redis, saleId);
+  } catch (error) {
+    if (!isWrongType(error)) throw error;
+  }
+}
+
 /** MySQL has the pause first, so that whatever is rebuilt later keeps it. */
-async function reportMad(
+async function reportWild(
   { context, shard, epoch, write }: Recovery,
   { id: saleId, total }: SaleRow,
-  number: number,
+  wild: readonly string[],
 ): Promise<void> {
-  const reason = "a number beyond what the sale can have granted; the sale is paused";
+  const reason = "redis had what the sale cannot have; the sale is paused";
   const letter = { entryId: `recovery-${epoch}`, saleId, grantNo: 0, reason };
   await write(async (tx) => {
-    await bury(tx, { shard, dead: 0 }, { ...letter, payload: JSON.stringify({ number, total }) });
+    await bury(tx, { shard, dead: 0 }, { ...letter, payload: JSON.stringify({ wild, total }) });
     await tx.update(sales).set({ state: "paused" }).where(eq(sales.id, saleId));
   });
-  context.log.error({ saleId, total, number }, reason);
+  context.log.error({ saleId, total, wild }, reason);
 }
