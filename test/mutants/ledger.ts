@@ -21,20 +21,6 @@ export const ledgerMutants: readonly Mutant[] = [
     },
   },
   {
-    name: "writes-past-a-gap",
-    what: "the writer goes on behind entries that the ledger has lost",
-    edits: [
-      {
-        path: "src/ledger/writer.ts",
-        edit: replace("if (gap && !overGaps)", "if (gap && !overGaps && gap.first < 0)"),
-      },
-    ],
-    caughtBy: {
-      file: LEDGER,
-      title: "after a gap is not written: what is missing may be known elsewhere",
-    },
-  },
-  {
     name: "cursor-before-rows",
     what: "the cursor moves in a transaction of its own, before the rows",
     edits: [
