@@ -4,18 +4,25 @@ import type { Findings } from "./findings.ts";
 import type { ChaosSystem } from "./system.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const AUDIT_MS_MAX = 300_000;
+/** A longer run has more to be read. */
+const auditMsMax = (seconds: number): number => 40_000 + seconds * 70;
 
 interface AuditReport {
   readonly findings: readonly object[];
 }
 
-export async function checkAudit(system: ChaosSystem, findings: Findings): Promise<void> {
+/** Audits what a run of so many seconds has left. */
+export async function checkAudit(
+  system: ChaosSystem,
+  seconds: number,
+  findings: Findings,
+): Promise<void> {
   const { PATH = "", HOME = "" } = process.env;
   const child = Bun.spawn(
     [process.execPath, "--no-orphans", "--no-env-file", "src/cli/main.ts", "audit", "--json"],
     {
-      ...{ cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: AUDIT_MS_MAX },
+      ...{ cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+      timeout: auditMsMax(seconds),
       env: { PATH, HOME, REDIS_URL: system.redisUrl, DATABASE_URL: system.databaseUrl },
     },
   );

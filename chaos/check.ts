@@ -8,6 +8,7 @@ import { finalLedger, finalSales } from "./final.ts";
 import { Findings } from "./findings.ts";
 import { Fold } from "./fold.ts";
 import { readHistory } from "./history.ts";
+import type { ChaosOptions } from "./options.ts";
 import { checkSale, checkUnknownSales, type FinalSale } from "./rules.ts";
 import type { Ran } from "./run.ts";
 import type { ChaosSystem } from "./system.ts";
@@ -25,7 +26,11 @@ const textOf = (sale: FinalSale): string =>
   JSON.stringify(sale, (_, value: unknown) => (value instanceof Map ? [...value] : value));
 
 /** Reads the history and the stores; the system must be calm. */
-export async function check(system: ChaosSystem, ran: Ran, loss: boolean): Promise<Checked> {
+export async function check(
+  system: ChaosSystem,
+  ran: Ran,
+  { loss, seconds }: ChaosOptions,
+): Promise<Checked> {
   const findings = new Findings();
   const folded = new Fold(findings);
   for await (const attempt of readHistory(ran.historyFile)) folded.take(attempt);
@@ -41,8 +46,8 @@ export async function check(system: ChaosSystem, ran: Ran, loss: boolean): Promi
     }
     checkUnknownSales(names, folded, findings);
     const { recoveries, ...ledger } = await finalLedger(connection.db, system.folder);
-    checkConduct({ folded, ran, ledger }, findings);
-    await checkAudit(system, findings);
+    checkConduct({ seconds, folded, ran, ledger }, findings);
+    await checkAudit(system, seconds, findings);
     return { folded, findings, sales: names.size, rows, recoveries };
   } finally {
     await connection.close();

@@ -13,6 +13,11 @@ const STREAM_ENTRIES_MAX = 20_000;
 /** A stream keeps its last entry, or the marker of a recovery. */
 const STREAM_ENTRIES_LEFT_MAX = 64;
 
+/** What has to happen in each two minutes, so that the run says something. */
+const FAULTS_MIN = 20;
+const ATTEMPTS_MIN = 50_000;
+const PER_SECONDS = 120;
+
 export interface Ledger {
   readonly deadLetters: number;
   /** Burned numbers: those in the table, and those that recoveries have reported. */
@@ -21,13 +26,16 @@ export interface Ledger {
 }
 
 export interface Conduct {
-  readonly folded: Pick<Folded, "outside" | "closing" | "answers">;
+  /** How long faults were to come. */
+  readonly seconds: number;
+  readonly folded: Pick<Folded, "outside" | "inside" | "closing" | "answers">;
   readonly ran: Pick<Ran, "episodes" | "samples" | "troubles">;
   readonly ledger: Ledger;
 }
 
-export function checkConduct({ folded, ran, ledger }: Conduct, findings: Findings): void {
-  const { outside, closing, answers } = folded;
+export function checkConduct(conduct: Conduct, findings: Findings): void {
+  const { folded, ran, ledger } = conduct;
+  const { outside, closing } = folded;
   const share = outside.definite / outside.attempts;
   if (share < DEFINITE_SHARE_MIN) {
     findings.add("available", `only ${(share * 100).toFixed(1)} % outside of faults`);
@@ -48,14 +56,23 @@ export function checkConduct({ folded, ran, ledger }: Conduct, findings: Finding
   if (voids !== voidsReported) {
     findings.add("reported", `${voids} numbers are burned, ${voidsReported} were reported`);
   }
-  for (const [what, count] of [
-    ["faults", ran.episodes.length],
-    ["attempts outside of faults", outside.attempts],
-    ["repeats at the end", closing.attempts],
-    ["grants", answers.get("grab 201 won") ?? 0],
-    ["looks at memory and streams", ran.samples.looks],
+  checkEnough(conduct, findings);
+}
+
+function checkEnough({ seconds, folded, ran }: Conduct, findings: Findings): void {
+  const { outside, inside, closing, answers } = folded;
+  const faults = ran.episodes.reduce((sum, { kinds }) => sum + kinds.length, 0);
+  const attempts = outside.attempts + inside.attempts + closing.attempts;
+  const share = (least: number) => Math.max(1, Math.floor((least * seconds) / PER_SECONDS));
+  for (const [what, count, least] of [
+    ["faults", faults, share(FAULTS_MIN)],
+    ["attempts", attempts, share(ATTEMPTS_MIN)],
+    ["attempts outside of faults", outside.attempts, 1],
+    ["repeats at the end", closing.attempts, 1],
+    ["grants", answers.get("grab 201 won") ?? 0, 1],
+    ["looks at memory and streams", ran.samples.looks, 1],
   ] as const) {
-    if (count === 0) findings.add("happened", `there were no ${what}`);
+    if (count < least) findings.add("happened", `${count} ${what}; at least ${least} are needed`);
   }
 }
 

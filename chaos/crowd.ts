@@ -5,8 +5,10 @@ import type { ClientsOrder, FromClients, ToClients } from "./protocol.ts";
 
 const PROGRAM = new URL("./clients.ts", import.meta.url).pathname;
 const WAIT_MS = 10;
-/** How long the first sales may take to be made, and the last questions to be asked, in milliseconds. */
-const PATIENCE_MS = { begun: 60_000, closed: 400_000 };
+/** How long the first sales may take to be made. */
+const BEGUN_MS_MAX = 60_000;
+/** How long the last questions may take to be asked: a longer run leaves more of them. */
+const closedMsMax = (seconds: number): number => 40_000 + seconds * 100;
 
 export interface Crowd {
   readonly historyFile: string;
@@ -42,8 +44,9 @@ export async function startCrowd(
       },
     },
   );
+  const patienceMs = { begun: BEGUN_MS_MAX, closed: closedMsMax(order.seconds) };
   const until = async (wanted: "begun" | "closed"): Promise<void> => {
-    const deadline = performance.now() + PATIENCE_MS[wanted];
+    const deadline = performance.now() + patienceMs[wanted];
     while (phase !== wanted) {
       // Its last message may still be on the way.
       if (child.exitCode === 0 && wanted === "closed") return;

@@ -7,7 +7,7 @@ import { check } from "./check.ts";
 import { type ChaosOptions, readOptions } from "./options.ts";
 import { reportOf, textOf } from "./report.ts";
 import { run } from "./run.ts";
-import { openSystem, say } from "./system.ts";
+import { type ChaosSystem, openSystem, say } from "./system.ts";
 
 const SERVICE = new URL("..", import.meta.url).pathname;
 
@@ -23,6 +23,21 @@ const stopped = (stop: AbortSignal): Promise<never> =>
     stop.addEventListener("abort", () => reject(stop.reason), { once: true });
   });
 
+/** What a run may take with its start, calm and checks; then it ends as one that nothing can be said of. */
+const runSecondsMax = (seconds: number): number => 100 + seconds * 1.25;
+
+async function overdue(seconds: number): Promise<never> {
+  const secondsMax = runSecondsMax(seconds);
+  // Counted from the start of this process.
+  await Bun.sleep(Math.max(0, secondsMax * 1_000 - performance.now()));
+  throw new Error(`the run has not ended within ${secondsMax} s`);
+}
+
+async function runAndCheck(system: ChaosSystem, options: ChaosOptions) {
+  const ran = await run(system, options);
+  return { ran, checked: await check(system, ran, options) };
+}
+
 async function chaos(options: ChaosOptions, stop: AbortSignal): Promise<number> {
   const { seed, service, json } = options;
   say(`seed ${seed}, ${options.seconds} s of faults; again: ${replayOf(options)}`);
@@ -30,8 +45,11 @@ async function chaos(options: ChaosOptions, stop: AbortSignal): Promise<number> 
   for (const [kind, why] of system.cannot) say(`without "${kind}": ${why}`);
   let sound = false;
   try {
-    const ran = await Promise.race([run(system, options), stopped(stop)]);
-    const checked = await check(system, ran, options.loss);
+    const { ran, checked } = await Promise.race([
+      runAndCheck(system, options),
+      overdue(options.seconds),
+      stopped(stop),
+    ]);
     const report = reportOf(ran, checked, system.cannot, options);
     console.log(`\n${textOf(report)}`);
     if (json) writeFileSync(resolve(json), `${JSON.stringify(report, undefined, 2)}\n`);
