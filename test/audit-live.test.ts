@@ -6,6 +6,7 @@ import { eq } from "drizzle-orm";
 import type { FindingKind } from "../src/audit/finding.ts";
 import { grants } from "../src/ledger/table.ts";
 import { saleKeys } from "../src/redis/keys.ts";
+import { pauseSale } from "../src/sales/state.ts";
 import { sales } from "../src/sales/table.ts";
 import { runCli } from "./harness/cli.ts";
 import { row } from "./harness/damages.ts";
@@ -142,6 +143,18 @@ test("a sale that Redis has lost is not paused but recovered", async () => {
     return reason.includes(`sale ${saleId} is missing`);
   });
   expect(await engine.grabSurely(saleId, 5_000)).toEqual({ kind: "granted", number: 31 });
+});
+
+test("what was found before a recovery pauses nothing after it", async () => {
+  const saleId = await soldSale();
+  const deps = { redis: engine.redis, db: engine.pool.db };
+  const epoch = Number(await engine.redis.hget(saleKeys(saleId).gate, "epoch"));
+  expect(await pauseSale(deps, saleId, epoch - 1)).toBe("fenced");
+  expect((await engine.counters(saleId)).state).toBe("open");
+  expect(await stateInMysql(saleId)).toBe("open");
+  expect(await pauseSale(deps, saleId, epoch)).toBe("set");
+  expect((await engine.counters(saleId)).state).toBe("paused");
+  expect(await stateInMysql(saleId)).toBe("paused");
 });
 
 describe("a paused sale", () => {

@@ -8,7 +8,7 @@ import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
-import { pauseSale } from "../sales/state.ts";
+import { pauseSale, type StateChange } from "../sales/state.ts";
 import type { LedgerContext } from "./context.ts";
 import { type LedgerHistory, readHistory } from "./history.ts";
 import type { AuditStatus } from "./protocol.ts";
@@ -74,29 +74,35 @@ export class Auditing {
   async #act({ findings, epochs }: LiveRound): Promise<void> {
     const told = this.#told;
     this.#told = new Set(findings.map(nameOf));
+    // Shards that have recovered since: what was found before is looked for again in the next round.
+    const fenced = new Set<number>();
     for (const [saleId, found] of Map.groupBy(findings, (finding) => finding.saleId ?? 0)) {
       const shard = shardOf(saleId);
       const epoch = epochs.get(shard) ?? 0;
       if (found.some((finding) => !told.has(nameOf(finding)))) {
         this.context.log.error({ saleId, findings: found }, "a sale's numbers do not agree");
       }
+      if (fenced.has(shard)) continue;
       if (found.some(({ kind }) => kind === "sale_missing")) {
         this.hooks.onLoss(shard, epoch, `sale ${saleId} is missing in redis`);
-      } else await this.#pause(saleId, shard, epoch);
+      } else if ((await this.#pause(saleId, shard, epoch)) === "fenced") fenced.add(shard);
     }
   }
 
-  async #pause(saleId: number, shard: number, epoch: number): Promise<void> {
+  /** Undefined when it could not be asked for. */
+  async #pause(saleId: number, shard: number, epoch: number): Promise<StateChange | undefined> {
     const { redis, pool, log, metrics } = this.context;
     try {
-      const change = await pauseSale({ redis, db: pool.db }, saleId);
-      if (change !== "set") return;
+      const change = await pauseSale({ redis, db: pool.db }, saleId, epoch);
+      if (change !== "set") return change;
       metrics.auditPauses.inc();
       log.error({ saleId }, "the sale is paused; doorbuster audit tells what is wrong with it");
+      return change;
     } catch (error) {
       // A Redis that accepts the gate and not this script was loaded by a version that did not have it.
       if (isFence(error)) this.hooks.onLoss(shard, epoch, reasonOf(error));
       log.warn({ saleId, reason: reasonOf(error) }, "the sale is not paused yet");
+      return undefined;
     }
   }
 }

@@ -15,18 +15,21 @@ interface StateDeps {
   readonly db: Database;
 }
 
-/** "fenced": the shard recovers, or Redis does not have the sale, and nothing was changed there. */
+/** "fenced": the shard recovers or is at another epoch, or Redis does not have the sale; nothing was changed there. */
 export type StateChange = "set" | "same" | "fenced";
 
+/** Without `epoch`, under the one that MySQL has now. */
 async function setInRedis(
   { redis, db }: StateDeps,
   saleId: number,
   state: "open" | "paused",
+  epoch?: number,
 ): Promise<StateChange> {
   const [row] = await db
     .select({ epoch: shards.epoch, incarnation: shards.incarnation })
     .from(shards)
     .where(eq(shards.shard, shardOf(saleId)));
+  if (epoch !== undefined && row?.epoch !== epoch) return "fenced";
   const { gate, sale } = saleKeys(saleId);
   const { sha } = shardScripts(row?.incarnation ?? "").state;
   const reply = await redis.evalsha(sha, 2, gate, sale, row?.epoch ?? 0, state);
@@ -36,9 +39,16 @@ async function setInRedis(
 const setInMysql = ({ db }: StateDeps, saleId: number, state: "open" | "paused") =>
   db.update(sales).set({ state }).where(eq(sales.id, saleId));
 
-/** Throws Redis's error, NOSCRIPT among them, and MySQL's. */
-export async function pauseSale(deps: StateDeps, saleId: number): Promise<StateChange> {
-  const change = await setInRedis(deps, saleId, "paused");
+/**
+ * Pauses a sale for what was found under `epoch`; after a recovery that says nothing of the sale any more, and it is
+ * "fenced". Throws Redis's error, NOSCRIPT among them, and MySQL's.
+ */
+export async function pauseSale(
+  deps: StateDeps,
+  saleId: number,
+  epoch: number,
+): Promise<StateChange> {
+  const change = await setInRedis(deps, saleId, "paused", epoch);
   if (change !== "fenced") await setInMysql(deps, saleId, "paused");
   return change;
 }
