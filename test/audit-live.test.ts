@@ -104,9 +104,12 @@ const damages: readonly Damage[] = [
 describe("a sale is paused within seconds, and told with its finding, when", () => {
   const hurt = new Map<Damage, number>();
   let other: number;
+  let unreadable: number;
 
   beforeAll(async () => {
     other = await soldSale();
+    unreadable = await soldSale();
+    await engine.redis.set(winners(unreadable), "no hash");
     for (const damage of damages) hurt.set(damage, await soldSale());
     for (const [damage, saleId] of hurt) await damage.hurt(saleId);
   });
@@ -118,11 +121,17 @@ describe("a sale is paused within seconds, and told with its finding, when", () 
     expect(await engine.grab(saleId, 5_000)).toEqual({ kind: "paused" });
   });
 
+  test("its winners are no hash, which keeps nobody from looking at the others", async () => {
+    await untilPaused(unreadable);
+    await until("the finding", () => findingsOf(unreadable).length > 0);
+    expect(findingsOf(unreadable).map(({ kind }) => kind)).toEqual(["unreadable"]);
+  });
+
   test("the others go on", async () => {
     expect((await engine.grab(other, 5_000)).kind).toBe("granted");
     expect(findingsOf(other)).toEqual([]);
     expect(await metric("doorbuster_audit_findings")).toBeGreaterThanOrEqual(damages.length);
-    expect(await metric("doorbuster_audit_pauses_total")).toBe(damages.length);
+    expect(await metric("doorbuster_audit_pauses_total")).toBe(damages.length + 1);
   });
 });
 

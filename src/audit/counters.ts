@@ -24,9 +24,9 @@ function differences(before: CountedSale, cut: SaleCut): string[] {
     .map(([name, inMysql, inRedis]) => `${name} is ${inMysql} in MySQL and ${inRedis} in Redis`);
 }
 
-/** Whether every counter is a number. */
-export const isWhole = ({ total, granted, returned, recorded, limit }: SaleCut): boolean =>
-  ![total, granted, returned, recorded, limit].some(Number.isNaN);
+/** Whether both keys are hashes and every counter is a number. */
+export const isWhole = ({ total, granted, returned, recorded, limit, winners }: SaleCut): boolean =>
+  ![total, granted, returned, recorded, limit, winners].some(Number.isNaN);
 
 /**
  * The faults of one sale's counters; empty when they agree. `replays`: the number after MySQL's last one waits in
@@ -39,6 +39,10 @@ export function counterFaults(
   replays: boolean,
 ): Fault[] {
   if (!cut) return [{ kind: "sale_missing", text: "the sale is not in Redis" }];
+  if (cut.state === "") return [{ kind: "unreadable", text: "the sale's key in Redis is no hash" }];
+  if (Number.isNaN(cut.winners)) {
+    return [{ kind: "unreadable", text: "the key of the sale's winners in Redis is no hash" }];
+  }
   if (!isWhole(cut)) return [{ kind: "sale_missing", text: "the sale in Redis lacks a counter" }];
   const { total, granted, returned, recorded, limit, winners } = cut;
   const faults: Fault[] = differences(before, cut).map((text) => ({ kind: "sale_differs", text }));

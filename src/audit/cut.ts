@@ -8,6 +8,7 @@ import source from "./cut.lua" with { type: "text" };
 
 /** A sale as Redis had it. Numbers that are missing or not whole are NaN. */
 export interface SaleCut {
+  /** "" when the sale's key is no hash. */
   readonly state: string;
   readonly total: number;
   readonly granted: number;
@@ -17,7 +18,7 @@ export interface SaleCut {
   /** Milliseconds since the epoch, or null. */
   readonly opens: number | null;
   readonly closes: number | null;
-  /** Users in the winners hash. */
+  /** Users in the winners hash; NaN when the key is no hash. */
   readonly winners: number;
   /** In the set of sales with grants that MySQL may not have. */
   readonly unrecorded: boolean;
@@ -54,7 +55,7 @@ function saleOf(words: readonly Word[]): SaleCut | undefined {
     ...{ recorded: count(recorded), limit: count(limit) },
     opens: opens === null ? null : count(opens),
     closes: closes === null ? null : count(closes),
-    winners: Number(winners),
+    winners: winners === null ? Number.NaN : Number(winners),
     unrecorded: unrecorded === 1,
   };
 }

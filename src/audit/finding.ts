@@ -10,6 +10,8 @@ export type FindingKind =
   | "dead_letters"
   /** The sale's hash is not in Redis, or not whole. */
   | "sale_missing"
+  /** A key of the sale in Redis is of another type than it must be. */
+  | "unreadable"
   /** Limit, total or window of a sale are not the same in both stores. */
   | "sale_differs"
   /** It is open in one store and paused in the other. */

@@ -28,6 +28,8 @@ export class Auditing {
   /** Findings that the log has, so that it does not get them again in each round. */
   #told: ReadonlySet<string> = new Set();
   #at: number | undefined;
+  /** Since when, by the monotonic clock, every round has failed. */
+  #blindSince: number | undefined;
   #history: LedgerHistory | undefined;
 
   constructor(
@@ -47,6 +49,11 @@ export class Auditing {
     };
   }
 
+  /** For how many milliseconds every round has failed; 0 when the last could look. */
+  get blindMs(): number {
+    return this.#blindSince === undefined ? 0 : performance.now() - this.#blindSince;
+  }
+
   get history(): LedgerHistory | undefined {
     return this.#history;
   }
@@ -62,12 +69,18 @@ export class Auditing {
       if (this.context.stopping.aborted) return;
       this.#findings = round.findings;
       this.#at = Date.now();
+      if (this.#blindSince !== undefined) log.info("the audit can look again");
+      this.#blindSince = undefined;
       metrics.auditRounds.inc();
       metrics.auditNumbers.inc(round.numbers);
       metrics.auditFindings.set(round.findings.length);
       await this.#act(round);
     } catch (error) {
-      log.debug({ reason: reasonOf(error) }, "the audit could not look");
+      if (this.context.stopping.aborted) return;
+      if (this.#blindSince === undefined) {
+        log.warn({ reason: reasonOf(error) }, "the audit cannot look");
+      }
+      this.#blindSince ??= performance.now();
     }
   }
 

@@ -52,6 +52,7 @@ const status: LedgerStatus = {
   mysql: "ok",
   redis: "ok",
   livingProcesses: 1,
+  auditBlind: false,
   shards: [],
   audit: undefined,
   history: undefined,

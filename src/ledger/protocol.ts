@@ -75,5 +75,7 @@ export interface LedgerStatus {
   readonly shards: ShardStatus[];
   /** Undefined until it has looked once; so is the history. */
   readonly audit: AuditStatus | undefined;
+  /** Every round of the audit has failed for longer than three intervals. */
+  readonly auditBlind: boolean;
   readonly history: LedgerHistory | undefined;
 }

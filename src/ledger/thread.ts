@@ -69,6 +69,7 @@ function startLedger(settings: LedgerSettings) {
   const stand = new WitnessStand(context);
   const keeper = new Gatekeeper(context, writers, stand);
   const leases = new Leases(context, writers);
+  const auditMs = settings.auditMs ?? limits.auditLiveMs;
   const auditing = new Auditing(context, {
     shards: () => ownedShards().filter((shard) => keeper.closedBecause(shard) === null),
     onLoss: (shard, epoch, reason) => keeper.lost(shard, epoch, reason),
@@ -111,7 +112,7 @@ function startLedger(settings: LedgerSettings) {
       post({ type: "status", status: statusOf(backlogs) });
     }),
     every(limits.recoveryWatchMs, stop.signal, () => stand.attend().catch(() => undefined)),
-    every(settings.auditMs ?? limits.auditLiveMs, stop.signal, () => auditing.round()),
+    every(auditMs, stop.signal, () => auditing.round()),
   ];
 
   const ownedShards = (): number[] =>
@@ -127,7 +128,8 @@ function startLedger(settings: LedgerSettings) {
     context.metrics.lag.set(Math.max(...shards.map((shard) => shard.lagMs)) / 1_000);
     const redis = context.redis.status === "ready" ? "ok" : context.redis.status;
     const { status: audit, history } = auditing;
-    return { mysql, redis, livingProcesses: leases.living, shards, audit, history };
+    const auditBlind = auditing.blindMs > 3 * auditMs;
+    return { mysql, redis, livingProcesses: leases.living, shards, audit, auditBlind, history };
   }
 
   async function drain(): Promise<void> {

@@ -42,6 +42,9 @@ export function createHealth({ config, gates, redis, ledger, grabsWaiting }: Hea
       if (status.mysql !== "ok") found.push(`mysql: ${status.mysql}`);
       if (status.shards.some((shard) => shard.lagMs > limits.lagDegradedMs))
         found.push("persistence is behind");
+      // While a server is away, that is the complaint.
+      if (status.auditBlind && status.mysql === "ok" && redis.status === "ready")
+        found.push("the audit cannot look");
       const letters = status.history?.deadLetters ?? 0;
       if (letters > 0) found.push(`dead letters: ${letters}`);
       for (const { saleId, kind, text } of status.audit?.findings ?? [])
