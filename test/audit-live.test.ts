@@ -166,6 +166,16 @@ test("what was found before a recovery pauses nothing after it", async () => {
   expect(await stateInMysql(saleId)).toBe("paused");
 });
 
+test("a sale that lacks a counter is recovered, and that is the reason told", async () => {
+  const saleId = await soldSale();
+  await engine.redis.hdel(saleKeys(saleId).sale, "recorded");
+  await until("a recovery", async () => {
+    const { reason = "" } = (await latestRecovery(engine, saleId)) ?? {};
+    return reason.includes(`sale ${saleId} lacks a counter`);
+  });
+  expect(await engine.grabSurely(saleId, 5_000)).toEqual({ kind: "granted", number: 31 });
+});
+
 describe("a paused sale", () => {
   test("stays paused when its shard is rebuilt from MySQL", async () => {
     const saleId = await soldSale();

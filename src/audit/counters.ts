@@ -43,7 +43,7 @@ export function counterFaults(
   if (Number.isNaN(cut.winners)) {
     return [{ kind: "unreadable", text: "the key of the sale's winners in Redis is no hash" }];
   }
-  if (!isWhole(cut)) return [{ kind: "sale_missing", text: "the sale in Redis lacks a counter" }];
+  if (!isWhole(cut)) return [{ kind: "sale_broken", text: "the sale in Redis lacks a counter" }];
   const { total, granted, returned, recorded, limit, winners } = cut;
   const faults: Fault[] = differences(before, cut).map((text) => ({ kind: "sale_differs", text }));
   if (before.state !== cut.state) {

@@ -8,8 +8,10 @@ export type FindingKind =
   | "stream"
   /** What MySQL refused for good. */
   | "dead_letters"
-  /** The sale's hash is not in Redis, or not whole. */
+  /** The sale's hash is not in Redis. */
   | "sale_missing"
+  /** The sale's hash in Redis lacks a counter. */
+  | "sale_broken"
   /** A key of the sale in Redis is of another type than it must be. */
   | "unreadable"
   /** Limit, total or window of a sale are not the same in both stores. */

@@ -38,7 +38,7 @@ export async function lookAtCounters(
   return { cut, rows, faults };
 }
 
-/** Whether the number after the last one that MySQL counts stands in the stream. */
+/** Whether the number after the last one that MySQL counts stands in the stream, be it as one for the dead letters. */
 async function waits(
   deps: AuditDeps,
   shard: number,
@@ -46,7 +46,8 @@ async function waits(
   lastId: string,
 ): Promise<boolean> {
   const pending = await readPending(deps, shard, new Set([id]), lastId);
-  return pending.sales.get(id)?.at(granted + 1) !== undefined;
+  const sale = pending.sales.get(id);
+  return sale?.at(granted + 1) !== undefined || sale?.unreadable.has(granted + 1) === true;
 }
 
 /** The same of one sale. */

@@ -16,6 +16,8 @@ import type { AuditStatus } from "./protocol.ts";
 interface AuditingHooks {
   /** The shards that this process writes and whose gate is open. */
   shards(): number[];
+  /** Redis does not have a sale, under this epoch; it may be on its way there. */
+  onMissing(saleId: number, epoch: number): Promise<void>;
   /** Redis does not have what it must have, under this epoch. */
   onLoss(shard: number, epoch: number, reason: string): void;
 }
@@ -96,8 +98,10 @@ export class Auditing {
         this.context.log.error({ saleId, findings: found }, "a sale's numbers do not agree");
       }
       if (fenced.has(shard)) continue;
-      if (found.some(({ kind }) => kind === "sale_missing")) {
-        this.hooks.onLoss(shard, epoch, `sale ${saleId} is missing in redis`);
+      const kinds = new Set(found.map(({ kind }) => kind));
+      if (kinds.has("sale_missing")) await this.hooks.onMissing(saleId, epoch);
+      else if (kinds.has("sale_broken")) {
+        this.hooks.onLoss(shard, epoch, `sale ${saleId} lacks a counter in redis`);
       } else if ((await this.#pause(saleId, shard, epoch)) === "fenced") fenced.add(shard);
     }
   }

@@ -72,6 +72,7 @@ function startLedger(settings: LedgerSettings) {
   const auditMs = settings.auditMs ?? limits.auditLiveMs;
   const auditing = new Auditing(context, {
     shards: () => ownedShards().filter((shard) => keeper.closedBecause(shard) === null),
+    onMissing: (saleId, epoch) => keeper.missing(saleId, epoch),
     onLoss: (shard, epoch, reason) => keeper.lost(shard, epoch, reason),
   });
   let mysql = "starting";

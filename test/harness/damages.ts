@@ -126,7 +126,17 @@ export const damages: readonly Damage[] = [
   {
     what: "a counter is no number",
     hurt: ({ redis }, saleId) => redis.hset(saleKeys(saleId).sale, "recorded", "many"),
-    found: [["sale_missing"]],
+    found: [["sale_broken"]],
+  },
+  {
+    what: "the winners are no hash",
+    hurt: ({ redis }, saleId) => redis.set(saleKeys(saleId).winners, "no hash"),
+    found: [["unreadable"]],
+  },
+  {
+    what: "the sale is no hash",
+    hurt: ({ redis }, saleId) => redis.set(saleKeys(saleId).sale, "no hash"),
+    found: [["unreadable"]],
   },
   {
     what: "the sale is gone from Redis",
