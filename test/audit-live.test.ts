@@ -144,6 +144,19 @@ test("a number that was sold after the last round is looked at as well", async (
   await untilPaused(saleId);
 });
 
+test("a row far beyond what was sold is found while the sale goes on selling", async () => {
+  const saleId = await engine.sale(100_000);
+  await untilRows(engine, saleId, await crowd(engine, saleId, [1, 30]));
+  await engine.pool.db.insert(grants).values({
+    ...{ saleId, grantNo: 90_000, userId: 99_999, userSlot: 1, epoch: 1, grantedAt: new Date() },
+  });
+  for (let user = 100; (await engine.counters(saleId)).state !== "paused"; user += 50) {
+    expect(user).toBeLessThan(90_000);
+    await crowd(engine, saleId, [user, user + 49]);
+  }
+  await until("the finding", () => findingsOf(saleId).some(({ kind }) => kind === "counters"));
+});
+
 test("a sale that Redis has lost is not paused but recovered", async () => {
   const saleId = await soldSale();
   await engine.redis.del(saleKeys(saleId).sale);

@@ -7,7 +7,13 @@ import type { Finding, FindingKind } from "./finding.ts";
 import type { CountedSale } from "./sales.ts";
 
 /** A fault without its place. */
-export type Fault = Pick<Finding, "kind" | "text">;
+export interface Fault extends Pick<Finding, "kind" | "text"> {
+  /**
+   * By what two looks know the same fault when the numbers in its text move on; only of a rule that holds however
+   * the data moves. Without it, the text must be the same.
+   */
+  readonly rule?: string;
+}
 
 const numberOf = (at: Date | null): number | null => at?.getTime() ?? null;
 
@@ -50,24 +56,27 @@ export function counterFaults(
     const text = `the sale is ${before.state} in MySQL and ${cut.state} in Redis`;
     faults.push({ kind: "state_differs", text });
   }
-  const expect = (ok: boolean, kind: FindingKind, text: string) => {
-    if (!ok) faults.push({ kind, text });
+  const expect = (ok: boolean, kind: FindingKind, text: string, rule?: string) => {
+    if (!ok) faults.push({ kind, text, ...(rule && { rule }) });
   };
   const active = granted - returned;
   expect(
     before.granted <= granted,
     "counters",
     `Redis has granted ${granted}, and MySQL knows of ${before.granted}`,
+    "granted",
   );
   expect(
     recorded <= after.granted || replays,
     "counters",
     `Redis takes ${recorded} for recorded, and MySQL counts ${after.granted}`,
+    "recorded",
   );
   expect(
     recorded >= granted || cut.unrecorded,
     "counters",
     `${granted - recorded} grants are not recorded, and the sale is not in the set of those`,
+    "unrecorded",
   );
   expect(
     before.returned <= returned && returned <= after.returned,
@@ -86,6 +95,7 @@ export function counterFaults(
     after.lastNumber <= after.granted,
     "counters",
     `MySQL counts ${after.granted}, and has the number ${after.lastNumber}`,
+    "last",
   );
   const held = after.granted - after.returned;
   expect(held <= after.total, "oversold", `${held} grants are held in MySQL, of ${after.total}`);

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { NumberFault } from "./inspect.ts";
 
 /** How one look's fault is found again in the other. */
-const nameOf = ({ kind, number, text }: NumberFault): string => `${kind} ${number ?? text}`;
+const nameOf = ({ kind, number, rule, text }: NumberFault): string =>
+  `${kind} ${number ?? rule ?? text}`;
 
 interface Doubt {
   readonly saleId: number;

@@ -38,7 +38,10 @@ export async function lookAtCounters(
   return { cut, rows, faults };
 }
 
-/** Whether the number after the last one that MySQL counts stands in the stream, be it as one for the dead letters. */
+/**
+ * Whether the number after the last one that MySQL counts stands in the stream, be it as one for the dead letters, or
+ * has been written since.
+ */
 async function waits(
   deps: AuditDeps,
   shard: number,
@@ -47,7 +50,9 @@ async function waits(
 ): Promise<boolean> {
   const pending = await readPending(deps, shard, new Set([id]), lastId);
   const sale = pending.sales.get(id);
-  return sale?.at(granted + 1) !== undefined || sale?.unreadable.has(granted + 1) === true;
+  if (sale?.at(granted + 1) !== undefined || sale?.unreadable.has(granted + 1)) return true;
+  const now = (await salesNow(deps.pool.db, [id])).get(id);
+  return now !== undefined && now.granted > granted;
 }
 
 /** The same of one sale. */
