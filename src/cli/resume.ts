@@ -38,7 +38,7 @@ async function run(servers: Servers, { sale: id }: Options): Promise<number> {
   });
   if (change === "fenced") {
     throw new CannotRun(
-      `The shard of sale ${id} recovers. Is the service running? Then try again.`,
+      `Sale ${id} is open in MySQL, not in Redis: its shard recovers. Is the service running? Then try again.`,
     );
   }
   console.log(change === "set" ? `Sale ${id} is open again.` : `Sale ${id} was open.`);
