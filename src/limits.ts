@@ -97,7 +97,7 @@ export const limits = {
   auditSecondLookMs: 1_500,
   auditGateWaitMs: 8_000,
   auditGateLookMs: 500,
-  auditPagesPerCollection: 8,
+  auditPagesPerCollection: 4,
   auditQuietMs: 1_000,
   auditProgressMs: 100,
   auditLiveMs: 10_000,

@@ -22,6 +22,7 @@ export class Gatekeeper {
   /** Why a shard's gate is closed, by shard; absent while it is open. */
   readonly #closed = new Map<number, string>();
   readonly #asking = new Set<number>();
+  readonly #opening = new Set<Promise<void>>();
   #recovering = 0;
 
   constructor(
@@ -34,13 +35,22 @@ export class Gatekeeper {
     return this.#closed.get(shard) ?? null;
   }
 
+  /** Resolves when no gate is being opened: once this process stops, a recovery in hand ends or gives up. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#opening);
+  }
+
   /** Begins to open a gate unless that is under way; `epochMin` is the least epoch that may be adopted. */
   open(shard: number, reason: string, epochMin = 0): void {
     if (this.#closed.has(shard)) return;
     this.#closed.set(shard, reason);
-    this.#open(shard, reason, epochMin)
+    const opening = this.#open(shard, reason, epochMin)
       .catch((error) => this.context.log.error({ err: error, shard }, "opening a gate ended"))
-      .finally(() => this.#closed.delete(shard));
+      .finally(() => {
+        this.#closed.delete(shard);
+        this.#opening.delete(opening);
+      });
+    this.#opening.add(opening);
   }
 
   /**
@@ -147,7 +157,8 @@ export class Gatekeeper {
         adoptable: async () => (await this.#current(shard, epochMin)) !== undefined,
       });
       // Whoever recovered it goes on writing it, until the shares are balanced.
-      if (outcome === "recovered") await this.writers[shard]?.claim();
+      const { stopping } = this.context;
+      if (outcome === "recovered" && !stopping.aborted) await this.writers[shard]?.claim();
       return outcome;
     } finally {
       this.#recovering -= 1;

@@ -140,6 +140,8 @@ function startLedger(settings: LedgerSettings) {
       pause(limits.stopDrainMs, new AbortController().signal),
     ]);
     stop.abort();
+    const tooLong = pause(limits.stopDrainGraceMs / 2, new AbortController().signal);
+    await Promise.race([keeper.idle(), tooLong]);
     await Promise.allSettled([...rounds, ticking, ...writers.map((writer) => writer.release())]);
     await heart.leave().catch(() => undefined);
     await context.pool.close().catch(() => undefined);
