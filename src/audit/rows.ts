@@ -4,6 +4,7 @@
 import type { RowDataPacket } from "mysql2";
 import type { DatabasePool } from "../db/client.ts";
 import { limits } from "../limits.ts";
+import { readAhead } from "../pages.ts";
 import type { Fault } from "./counters.ts";
 
 /** One row of `grants`. */
@@ -42,17 +43,13 @@ export const rowsAfter = (
   query(database, `${COLUMNS} AND grant_no > ? ORDER BY grant_no LIMIT ?`, [saleId, after, count]);
 
 /** All rows of a sale, page by page; the next page is under way while one is looked at. */
-export async function* rowsInMysql(database: DatabasePool, saleId: number): AsyncGenerator<Row[]> {
+export function rowsInMysql(database: DatabasePool, saleId: number): AsyncGenerator<Row[]> {
   const size = limits.auditRowsPerPage;
-  let page = await rowsAfter(database, saleId, -1, size);
-  while (page.length === size) {
-    const following = rowsAfter(database, saleId, page.at(-1)?.number ?? 0, size);
-    // Whoever breaks off does not wait for it.
-    following.catch(() => undefined);
-    yield page;
-    page = await following;
-  }
-  yield page;
+  return readAhead(
+    () => rowsAfter(database, saleId, -1, size),
+    (page) =>
+      page.length < size ? undefined : rowsAfter(database, saleId, page.at(-1)?.number ?? 0, size),
+  );
 }
 
 /** The rows with these numbers, by number. */

@@ -1,6 +1,7 @@
 // A sale's winners as Redis has them, and as grab.lua writes them.
 
 import { limits } from "../limits.ts";
+import { readAhead } from "../pages.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 
@@ -69,16 +70,11 @@ export async function winnersPage(
 }
 
 /** The whole hash, page by page; the next page is under way while one is looked at. */
-export async function* winnersInRedis(redis: Redis, saleId: number): AsyncGenerator<WinnersPage> {
-  let page = await winnersPage(redis, saleId, "0");
-  while (page.next !== "0") {
-    const following = winnersPage(redis, saleId, page.next);
-    // Whoever breaks off does not wait for it.
-    following.catch(() => undefined);
-    yield page;
-    page = await following;
-  }
-  yield page;
+export function winnersInRedis(redis: Redis, saleId: number): AsyncGenerator<WinnersPage> {
+  return readAhead(
+    () => winnersPage(redis, saleId, "0"),
+    ({ next }) => (next === "0" ? undefined : winnersPage(redis, saleId, next)),
+  );
 }
 
 /** What these users hold now. */

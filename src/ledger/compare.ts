@@ -2,12 +2,11 @@
 // MySQL, after the stream has been drained. It costs two commands and the last row per sale, so a false alarm is
 // short.
 
-import { inArray, max } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { type SaleRow, saleFields } from "../sales/warm.ts";
-import { grants } from "./table.ts";
+import { lastNumbers } from "./rows.ts";
 
 /** A counter as Redis has it; undefined when it is not a whole number. */
 const wholeNumber = (text: string | null | undefined): number | undefined =>
@@ -23,7 +22,10 @@ export async function damagedOf(
   db: Database,
   page: readonly SaleRow[],
 ): Promise<SaleRow[]> {
-  const lastRows = await lastRowsOf(db, page);
+  const lastRows = await lastNumbers(
+    db,
+    page.map(({ id }) => id),
+  );
   const pipeline = redis.pipeline();
   for (const { id } of page) {
     pipeline.hgetall(saleKeys(id).sale);
@@ -60,18 +62,6 @@ function hasFieldsOf(found: Record<string, string>, sale: SaleRow): boolean {
     delete rest[name];
   }
   return Object.keys(rest).length === 0 && (wholeNumber(recorded) ?? Number.NaN) <= sale.granted;
-}
-
-/** The greatest number that each of these sales has a row for. */
-async function lastRowsOf(db: Database, page: readonly SaleRow[]): Promise<Map<number, number>> {
-  if (page.length === 0) return new Map();
-  const ids = page.map(({ id }) => id);
-  const rows = await db
-    .select({ saleId: grants.saleId, last: max(grants.grantNo) })
-    .from(grants)
-    .where(inArray(grants.saleId, ids))
-    .groupBy(grants.saleId);
-  return new Map(rows.map(({ saleId, last }) => [saleId, last ?? 0]));
 }
 
 /** What a sale says of itself in Redis. */

@@ -6,7 +6,7 @@
 // no knowledge: it is reported, the sale is merged without it and paused until somebody has looked, and the other
 // sales go on.
 
-import { and, count, eq, inArray, max, ne } from "drizzle-orm";
+import { and, count, eq, ne } from "drizzle-orm";
 import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
@@ -18,6 +18,7 @@ import { bury, insertFound } from "./insert.ts";
 import type { WitnessedGrant } from "./protocol.ts";
 import { rebuildWinners } from "./rebuild.ts";
 import type { Recovery } from "./recovery.ts";
+import { lastNumbers, unrecorded } from "./rows.ts";
 import swapSource from "./swap.lua" with { type: "text" };
 import { grants } from "./table.ts";
 import { voidUnknown } from "./voids.ts";
@@ -93,11 +94,8 @@ async function mergeSale(
     const some = seen.slice(at, at + limits.batchGrantsMax);
     merged.grantsRestored += await insertMissing(recovery, sale, some);
   }
-  const [rows] = await recovery.connection.db
-    .select({ last: max(grants.grantNo) })
-    .from(grants)
-    .where(eq(grants.saleId, sale.id));
-  note(rows?.last ?? 0);
+  const last = await lastNumbers(recovery.connection.db, [sale.id]);
+  note(last.get(sale.id) ?? 0);
   const granted = highest;
   await voidUnknown(recovery, sale.id, granted);
   if (wild.length > 0) await reportWild(recovery, sale, wild);
@@ -145,21 +143,7 @@ async function insertMissing(
   { id: saleId }: SaleRow,
   chunk: readonly WitnessedGrant[],
 ): Promise<number> {
-  if (chunk.length === 0) return 0;
-  const present = await connection.db
-    .select({ grantNo: grants.grantNo, userId: grants.userId })
-    .from(grants)
-    .where(
-      and(
-        eq(grants.saleId, saleId),
-        inArray(
-          grants.grantNo,
-          chunk.map(({ grantNo }) => grantNo),
-        ),
-      ),
-    );
-  const owners = new Map(present.map((row) => [row.grantNo, row.userId]));
-  const missing = chunk.filter(({ grantNo, userId }) => owners.get(grantNo) !== userId);
+  const missing = await unrecorded(connection.db, chunk);
   if (missing.length === 0) return 0;
   const rows = missing.map((grant) => ({ ...grant, epoch }));
   // MySQL's row stands, for the number and for the user; the other claim stays visible as a dead letter.

@@ -3,14 +3,15 @@
 // `witnesses`, ended by one with grant number 0 that says "this is all". The leader waits for every process
 // whose heart still beats, so a grant is lost only if the process that confirmed it died at the same moment.
 
-import { and, eq, gt, inArray, lte, ne } from "drizzle-orm";
+import { and, eq, gt, lte, ne } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { isDataError, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { livingProcesses } from "./liveness.ts";
 import type { WitnessedGrant } from "./protocol.ts";
-import { grants, shards, witnesses } from "./table.ts";
+import { unrecorded } from "./rows.ts";
+import { shards, witnesses } from "./table.ts";
 
 /** Hands in what this process knows of a shard and MySQL does not have, once per epoch. */
 export class WitnessStand {
@@ -72,28 +73,6 @@ export class WitnessStand {
         this.context.log.error({ grant: only, reason: reasonOf(error) }, "not handed in");
     }
   }
-}
-
-/**
- * Leaves out what MySQL has exactly so, which is nearly all. The rows are asked, not the sale's counter: a ledger
- * that has lost entries has moved the counter past them. And the user counts: of two Redis that both thought
- * themselves the primary, one may have given the same number to somebody else.
- */
-async function unrecorded(db: Database, known: WitnessedGrant[]): Promise<WitnessedGrant[]> {
-  const missing: WitnessedGrant[] = [];
-  for (const [saleId, ofSale] of Map.groupBy(known, (grant) => grant.saleId)) {
-    for (let at = 0; at < ofSale.length; at += limits.batchGrantsMax) {
-      const some = ofSale.slice(at, at + limits.batchGrantsMax);
-      const numbers = some.map(({ grantNo }) => grantNo);
-      const rows = await db
-        .select({ grantNo: grants.grantNo, userId: grants.userId })
-        .from(grants)
-        .where(and(eq(grants.saleId, saleId), inArray(grants.grantNo, numbers)));
-      const owners = new Map(rows.map((row) => [row.grantNo, row.userId]));
-      missing.push(...some.filter(({ grantNo, userId }) => owners.get(grantNo) !== userId));
-    }
-  }
-  return missing;
 }
 
 /**

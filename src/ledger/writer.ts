@@ -6,14 +6,15 @@
 // Entries of a sale follow each other without a gap. Where they do not, Redis has lost some, and nothing is
 // written before recovery has asked everybody else who may know them.
 
-import { eq, inArray, max, sql } from "drizzle-orm";
+import { eq, inArray, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDataError, reasonOf } from "../db/errors.ts";
 import { sales } from "../sales/table.ts";
 import { compareIds, type LedgerEntry } from "./entry.ts";
 import { type Batch, bury, buryGrant, insertGrants, type Writable } from "./insert.ts";
 import { leaseEnd } from "./lease.ts";
-import { grants, shards } from "./table.ts";
+import { lastNumbers } from "./rows.ts";
+import { shards } from "./table.ts";
 
 /** Entries of a sale that do not follow what MySQL has: the numbers from `expected` up to `first` are missing. */
 export interface LedgerGap {
@@ -145,11 +146,8 @@ async function gapsIn(
     if (behind === undefined) continue;
     if (first > behind + 1) {
       // The counter may have been refused by the CHECK while the rows stand.
-      const [row] = await tx
-        .select({ last: max(grants.grantNo) })
-        .from(grants)
-        .where(eq(grants.saleId, saleId));
-      const expected = Math.max(behind, row?.last ?? 0) + 1;
+      const rows = await lastNumbers(tx, [saleId]);
+      const expected = Math.max(behind, rows.get(saleId) ?? 0) + 1;
       if (first > expected) gaps.push({ saleId, expected, first });
     }
     last.set(saleId, Math.max(behind, granted));
