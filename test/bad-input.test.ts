@@ -1,7 +1,6 @@
 // What no well-behaved client sends: each is refused clearly and cheaply, and the service goes on as before.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { limits } from "../src/limits.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import {
@@ -16,6 +15,7 @@ import {
   type TestCoupon,
   type TestUser,
 } from "./harness/http.ts";
+import { residentBytes } from "./harness/memory.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 
@@ -171,7 +171,7 @@ describe("a body", () => {
   });
 
   test("that goes on for ever is cut off, and memory stays where it was", async () => {
-    const before = rssBytes();
+    const before = residentBytes(api.pid);
     const piece = "x".repeat(32_768);
     const chunk = `${piece.length.toString(16)}\r\n${piece}\r\n`;
     const endless = requestText("POST /api/auth", ["Transfer-Encoding: chunked"], chunk.repeat(64));
@@ -181,14 +181,9 @@ describe("a body", () => {
     await inParallel(Array.from({ length: 300 }), 50, () =>
       call(`POST ${url}/api/auth`, { body: large }),
     );
-    expect(rssBytes() - before).toBeLessThan(200_000_000);
+    expect(residentBytes(api.pid) - before).toBeLessThan(200_000_000);
   });
 });
-
-const rssBytes = (): number => {
-  const status = readFileSync(`/proc/${api.pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
-};
 
 describe("a request", () => {
   test("with a header of 20 KB, with 201 headers or with a URL of 16 KB is refused or cut off", async () => {

@@ -2,7 +2,6 @@
 // service is its old self afterwards.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { RedisServer } from "../src/embedded/redis.ts";
 import { limits } from "../src/limits.ts";
@@ -20,6 +19,7 @@ import {
   type TestUser,
   tally,
 } from "./harness/http.ts";
+import { residentBytes } from "./harness/memory.ts";
 import { requestText } from "./harness/raw.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
@@ -54,11 +54,6 @@ async function timed<Result>(times: number, work: () => Promise<Result>) {
   }
   return { answers, medianMs: median(took) };
 }
-
-const rssBytes = (): number => {
-  const status = readFileSync(`/proc/${api.pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
-};
 
 /** Sends requests on a connection each and collects the status lines that come back. */
 function flood(texts: readonly string[]) {
@@ -158,7 +153,7 @@ test("bodies that never come take no room from grabs, and their own room is boun
 
 test("a flood of log-ins gets a few through, turns the rest away at once, and grabs go on", async () => {
   const coupon = await newCoupon(api.url, seller, 1_000);
-  const before = rssBytes();
+  const before = residentBytes(api.pid);
   const username = "nobody at all";
   const since = performance.now();
   const refusedAfterMs: number[] = [];
@@ -174,7 +169,7 @@ test("a flood of log-ins gets a few through, turns the rest away at once, and gr
     }),
   );
   const grabs = await timed(20, async () => grab(api.url, coupon, (await mintCustomer()).token));
-  const rss = rssBytes();
+  const rss = residentBytes(api.pid);
   expect(tally(grabs.answers)).toEqual({ won: 20 });
   expect(grabs.medianMs).toBeLessThan(100);
   const outcomes = tally(await flooding);

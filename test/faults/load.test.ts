@@ -14,6 +14,7 @@ import {
   tally,
   untilWell,
 } from "../harness/http.ts";
+import { residentBytes } from "../harness/memory.ts";
 import { requestText } from "../harness/raw.ts";
 import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
@@ -32,11 +33,6 @@ beforeAll(async () => {
   seller = await newUser(api.url, "seller");
 });
 afterAll(stopEverything);
-
-const rssBytes = (): number => {
-  const status = readFileSync(`/proc/${api.pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
-};
 
 /** Connections that have sent `text` and read nothing of what comes back. */
 async function openMany(count: number, text: string): Promise<Socket[]> {
@@ -60,7 +56,7 @@ const descriptors = Number(
 const IDLE = Math.min(10_000, descriptors - 500);
 
 test("thousands of connections that say nothing cost little memory, and grabs are won beside them", async () => {
-  const before = rssBytes();
+  const before = residentBytes(api.pid);
   const idle = await openMany(IDLE, "");
   try {
     const coupon = await newCoupon(api.url, seller, 300);
@@ -69,7 +65,7 @@ test("thousands of connections that say nothing cost little memory, and grabs ar
     expect(told.answers).not.toContain("lost");
     await untilBooksAgree(past, coupon, 300, told);
     expect(idle.filter((socket) => !socket.destroyed).length).toBe(IDLE);
-    expect(rssBytes() - before).toBeLessThan(200_000_000);
+    expect(residentBytes(api.pid) - before).toBeLessThan(200_000_000);
   } finally {
     for (const socket of idle) socket.destroy();
   }
@@ -78,7 +74,7 @@ test("thousands of connections that say nothing cost little memory, and grabs ar
 test("who sends request after request and reads no answer is cut off, and holds nobody else up", async () => {
   for (let count = 0; count < 20; count += 1) await newCoupon(api.url, seller, 5);
   expect(await list(api.url, seller.username, seller.token)).toHaveLength(20);
-  const before = rssBytes();
+  const before = residentBytes(api.pid);
   const one = requestText(`GET /api/users/${seller.username}/coupons`, [
     `Authorization: ${seller.token}`,
   ]);
@@ -90,7 +86,7 @@ test("who sends request after request and reads no answer is cut off, and holds 
     await untilBooksAgree(past, coupon, 300, told);
     await until("all of them to be cut off", () => deaf.every((socket) => socket.destroyed));
     // All that they asked for would be nearly twice as much.
-    expect(rssBytes() - before).toBeLessThan(100_000_000);
+    expect(residentBytes(api.pid) - before).toBeLessThan(100_000_000);
   } finally {
     for (const socket of deaf) socket.destroy();
   }

@@ -21,8 +21,6 @@ export interface Watched {
   exitCode(): number | undefined;
   /** Sends a signal and waits for the end; gives the exit code, or null when a signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null>;
-  /** The most memory that it had resident, in bytes; known after its end. */
-  peakBytes(): number;
 }
 
 export interface TestApi extends Watched {
@@ -63,7 +61,6 @@ export function watch(
     pid: child.pid,
     output: () => output,
     exitCode: () => child.exitCode ?? undefined,
-    peakBytes: () => child.resourceUsage()?.maxRSS ?? 0,
     end,
   };
 }

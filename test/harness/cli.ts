@@ -2,6 +2,7 @@
 
 import type { AuditReport } from "../../src/audit/audit.ts";
 import { watch } from "./api.ts";
+import { peakResidentBytes } from "./memory.ts";
 import { until } from "./until.ts";
 
 /** Long enough for an audit of a shard whose gate does not open. */
@@ -11,7 +12,7 @@ export interface CliEnd {
   readonly code: number;
   /** Standard output and error together. */
   readonly output: string;
-  /** The most memory that it had resident. */
+  /** The most memory that it had resident when it was last looked at, some milliseconds before its end. */
   readonly peakBytes: number;
 }
 
@@ -24,12 +25,15 @@ export async function runCli(
     [process.execPath, "--no-orphans", "--no-env-file", "src/cli/main.ts", ...words],
     servers ? { REDIS_URL: servers.redisUrl, DATABASE_URL: servers.databaseUrl } : {},
   );
-  await until(`the end of ${words.join(" ")}`, () => child.exitCode() !== undefined, {
-    withinMs: WITHIN_MS,
-  });
+  let peakBytes = 0;
+  const hasEnded = () => {
+    peakBytes = peakResidentBytes(child.pid) ?? peakBytes;
+    return child.exitCode() !== undefined;
+  };
+  await until(`the end of ${words.join(" ")}`, hasEnded, { withinMs: WITHIN_MS });
   // The process is gone; this waits for the rest of what it has written.
   await child.end("SIGKILL");
-  return { code: child.exitCode() ?? -1, output: child.output(), peakBytes: child.peakBytes() };
+  return { code: child.exitCode() ?? -1, output: child.output(), peakBytes };
 }
 
 /** Runs `audit --json` and reads what it says. */
