@@ -21,3 +21,9 @@ export const createdAt = () => instant("created_at").notNull().default(sql`(UTC_
  * between the servers, fold case, and ignore trailing spaces.
  */
 export const nameKey = () => char("name_key", { length: 64 }).notNull();
+
+/**
+ * SHA-256 of who asked and their `Idempotency-Key`, in hexadecimal; unique, so that a request whose answer was
+ * lost cannot make the same thing twice. NULL where there was no key.
+ */
+export const requestKey = () => char("request_key", { length: 64 });

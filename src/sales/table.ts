@@ -1,6 +1,15 @@
 import { sql } from "drizzle-orm";
-import { check, index, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
-import { createdAt, id, instant, nameKey } from "../db/columns.ts";
+import {
+  char,
+  check,
+  index,
+  int,
+  json,
+  mysqlTable,
+  uniqueIndex,
+  varchar,
+} from "drizzle-orm/mysql-core";
+import { createdAt, id, instant, nameKey, requestKey } from "../db/columns.ts";
 
 /**
  * A flash sale. `granted` and `returned` are what the ledger worker has recorded so far; the live
@@ -27,6 +36,13 @@ export const sales = mysqlTable(
     closesAt: instant("closes_at"),
     /** Set before Redis learns of the sale: from then on, its absence there means loss. */
     warmedAt: instant("warmed_at"),
+    /** Counts the changes; Redis takes a change only if it is newer than what it has. */
+    version: int("version", { unsigned: true }).notNull().default(0),
+    /** Grabs per user and second; NULL is the service's own rate. */
+    grabsPerSecond: int("grabs_per_second", { unsigned: true }),
+    /** Which of the secrets makes its coupon codes, so that a repeated grab gets the same code for ever. */
+    codeKey: char("code_key", { length: 2 }).notNull().default(""),
+    requestKey: requestKey(),
     createdAt: createdAt(),
   },
   (table) => [
@@ -34,6 +50,60 @@ export const sales = mysqlTable(
     // With the primary key that every index ends in, this is the order of a seller's list.
     index("sales_seller").on(table.sellerId),
     index("sales_warmed").on(table.warmedAt),
+    index("sales_template").on(table.templateId),
+    uniqueIndex("sales_request").on(table.requestKey),
     check("sales_not_oversold", sql.raw("`granted` <= `total` + `returned`")),
+  ],
+);
+
+/** The fields of a sale that can change; those that are left out stay. */
+export interface SaleChange {
+  readonly total?: number;
+  readonly userLimit?: number;
+  readonly state?: "open" | "paused";
+  /** Milliseconds since the epoch; null takes the bound away. */
+  readonly opensAt?: number | null;
+  readonly closesAt?: number | null;
+  readonly grabsPerSecond?: number | null;
+}
+
+/**
+ * A change of a sale that one of the two stores does not have yet; whoever finds it finishes it. One per sale,
+ * which is what makes changes of a sale follow each other.
+ */
+export const outbox = mysqlTable("outbox", {
+  saleId: id("sale_id").primaryKey(),
+  /** The sale's version once it has the change. */
+  version: int("version", { unsigned: true }).notNull(),
+  /** change or delete. */
+  action: varchar("action", { length: 16 }).notNull(),
+  change: json("change_fields").$type<SaleChange>().notNull(),
+  /** What `sale_changes` says of it. */
+  reason: varchar("reason", { length: 255 }).notNull(),
+  actor: varchar("actor", { length: 64 }).notNull(),
+  requestKey: requestKey(),
+  createdAt: createdAt(),
+});
+
+/** Who changed a sale, when and why; never changed or deleted. */
+export const saleChanges = mysqlTable(
+  "sale_changes",
+  {
+    id: id("id").autoincrement().primaryKey(),
+    saleId: id("sale_id").notNull(),
+    version: int("version", { unsigned: true }).notNull(),
+    /** create, change, pause, resume, restock or delete. */
+    action: varchar("action", { length: 16 }).notNull(),
+    before: json("fields_before").$type<SaleChange>().notNull(),
+    after: json("fields_after").$type<SaleChange>().notNull(),
+    reason: varchar("reason", { length: 255 }).notNull(),
+    /** `user:7`, `key:3` or the name of a part of the service. */
+    actor: varchar("actor", { length: 64 }).notNull(),
+    requestKey: requestKey(),
+    createdAt: createdAt(),
+  },
+  (table) => [
+    uniqueIndex("sale_changes_version").on(table.saleId, table.version),
+    uniqueIndex("sale_changes_request").on(table.requestKey),
   ],
 );

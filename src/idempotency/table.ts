@@ -1,0 +1,21 @@
+import { char, index, int, mediumtext, mysqlTable } from "drizzle-orm/mysql-core";
+import { createdAt, instant } from "../db/columns.ts";
+
+/** Answers to POST requests with an `Idempotency-Key`, kept for a day so that a repeat gets the same one. */
+export const idempotencyKeys = mysqlTable(
+  "idempotency_keys",
+  {
+    /** SHA-256 of who asked and the key, in hexadecimal. */
+    requestKey: char("request_key", { length: 64 }).primaryKey(),
+    /** SHA-256 of method, path and body, in hexadecimal. */
+    fingerprint: char("fingerprint", { length: 64 }).notNull(),
+    /** Drawn by the process that executes it; NULL once there is an answer. */
+    owner: char("owner", { length: 36 }),
+    /** Whoever finds it without an answer after this may execute it again. */
+    busyUntil: instant("busy_until").notNull(),
+    status: int("status", { unsigned: true }),
+    body: mediumtext("body"),
+    createdAt: createdAt(),
+  },
+  (table) => [index("idempotency_keys_age").on(table.createdAt)],
+);
