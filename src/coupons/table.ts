@@ -22,7 +22,7 @@ export const coupons = mysqlTable(
     /** The order that has it locked or used. */
     orderSn: varchar("order_sn", { length: 64 }),
     lockedUntil: instant("locked_until"),
-    /** What the lock holds of the template's budget, minor units. */
+    /** What it counts of the template's budget while it is locked or used, minor units. */
     reserved: id("reserved").notNull().default(0),
     /** What the order came to before it, and what it took off, once used; minor units. */
     originalAmount: id("original_amount"),
@@ -33,8 +33,11 @@ export const coupons = mysqlTable(
   (table) => [
     uniqueIndex("coupons_code").on(table.code),
     uniqueIndex("coupons_grant").on(table.saleId, table.grantNo),
-    index("coupons_user").on(table.userId),
+    // The order of a wallet.
+    index("coupons_user").on(table.userId, table.saleId, table.grantNo),
+    // What the sweep looks for: what is over, and locks that ran out.
     index("coupons_expiry").on(table.state, table.expiresAt),
+    index("coupons_lock").on(table.state, table.lockedUntil),
   ],
 );
 
@@ -56,7 +59,10 @@ export const couponUsageLogs = mysqlTable(
   (table) => [index("coupon_usage_logs_coupon").on(table.couponId)],
 );
 
-/** How many coupons of a template with a limit a user has locked or used: the row that decides. */
+/**
+ * How many coupons of a template a user has locked or used: the row that decides where the template has a limit.
+ * It counts without a limit too, so that it is right when one comes.
+ */
 export const templateUsers = mysqlTable(
   "template_users",
   {
