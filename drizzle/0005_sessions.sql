@@ -1,12 +1,7 @@
 ALTER TABLE `refresh_tokens` DROP INDEX `refresh_tokens_hash`;--> statement-breakpoint
 ALTER TABLE `refresh_tokens` DROP INDEX `refresh_tokens_generation`;--> statement-breakpoint
 DROP INDEX `refresh_tokens_user` ON `refresh_tokens`;--> statement-breakpoint
-DROP INDEX `coupons_user` ON `coupons`;--> statement-breakpoint
-ALTER TABLE `outbox` ADD `fields_before` json NOT NULL;--> statement-breakpoint
-ALTER TABLE `outbox` ADD `epoch` int unsigned;--> statement-breakpoint
 ALTER TABLE `refresh_tokens` ADD CONSTRAINT `refresh_tokens_family` UNIQUE(`family`);--> statement-breakpoint
-CREATE INDEX `coupons_lock` ON `coupons` (`state`,`locked_until`);--> statement-breakpoint
 CREATE INDEX `users_tokens_valid_from` ON `users` (`tokens_valid_from`);--> statement-breakpoint
-CREATE INDEX `coupons_user` ON `coupons` (`user_id`,`sale_id`,`grant_no`);--> statement-breakpoint
 ALTER TABLE `refresh_tokens` DROP COLUMN `token_hash`;--> statement-breakpoint
 ALTER TABLE `refresh_tokens` DROP COLUMN `rotated_at`;

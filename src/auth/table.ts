@@ -2,30 +2,27 @@ import { char, index, int, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/
 import { createdAt, id, instant } from "../db/columns.ts";
 
 /**
- * Refresh tokens, one row per rotation. A family begins with a log-in; whoever shows a token of it that was
- * used before ends the whole family.
+ * Sessions of /v1, one row each, that a log-in begins and each rotation of its refresh token renews. Nothing of the
+ * tokens themselves is stored: they are made of what stands here and a secret (refresh.ts).
  */
 export const refreshTokens = mysqlTable(
   "refresh_tokens",
   {
     id: id("id").autoincrement().primaryKey(),
     family: char("family", { length: 36 }).notNull(),
-    /** 1 for the log-in's own, and one more with each rotation. */
+    /** Of the newest refresh token: 1 for the log-in's own, and one more with each rotation. */
     generation: int("generation", { unsigned: true }).notNull(),
     userId: id("user_id").notNull(),
-    /** SHA-256 of the token, in hexadecimal. */
-    tokenHash: char("token_hash", { length: 64 }).notNull(),
     /** The access token that was given with it. */
     accessTokenId: char("access_token_id", { length: 36 }).notNull(),
+    /** When the newest was made; not before the user's `tokens_valid_from`, or the session is over. */
     issuedAt: instant("issued_at").notNull(),
+    /** The same for all generations: whoever logs in does so again after that time at the latest. */
     expiresAt: instant("expires_at").notNull(),
-    rotatedAt: instant("rotated_at"),
     revokedAt: instant("revoked_at"),
   },
   (table) => [
-    uniqueIndex("refresh_tokens_hash").on(table.tokenHash),
-    uniqueIndex("refresh_tokens_generation").on(table.family, table.generation),
-    index("refresh_tokens_user").on(table.userId),
+    uniqueIndex("refresh_tokens_family").on(table.family),
     index("refresh_tokens_expiry").on(table.expiresAt),
   ],
 );

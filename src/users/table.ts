@@ -1,4 +1,4 @@
-import { mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
+import { index, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
 import { createdAt, id, instant, nameKey } from "../db/columns.ts";
 
 export const users = mysqlTable(
@@ -18,5 +18,8 @@ export const users = mysqlTable(
     disabledAt: instant("disabled_at"),
     createdAt: createdAt(),
   },
-  (table) => [uniqueIndex("users_name").on(table.nameKey)],
+  (table) => [
+    uniqueIndex("users_name").on(table.nameKey),
+    index("users_tokens_valid_from").on(table.tokensValidFrom),
+  ],
 );
