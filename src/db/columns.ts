@@ -1,7 +1,7 @@
 // Column types that mean the same on MySQL 8.0-9 and MariaDB 10.11.
 
 import { type SQL, sql } from "drizzle-orm";
-import { bigint, char, datetime } from "drizzle-orm/mysql-core";
+import { bigint, char, customType, datetime } from "drizzle-orm/mysql-core";
 
 /** An id or a number of units; never negative, below 2^53. */
 export const id = (name: string) => bigint(name, { mode: "number", unsigned: true });
@@ -27,3 +27,11 @@ export const nameKey = () => char("name_key", { length: 64 }).notNull();
  * lost cannot make the same thing twice. NULL where there was no key.
  */
 export const requestKey = () => char("request_key", { length: 64 });
+
+/** A JSON value. MySQL gives it back as a value, MariaDB, where JSON is text, as text. */
+export const jsonOf = <Value extends object>(name: string) =>
+  customType<{ data: Value; driverData: unknown }>({
+    dataType: () => "json",
+    toDriver: (value) => JSON.stringify(value),
+    fromDriver: (value) => (typeof value === "string" ? JSON.parse(value) : value) as Value,
+  })(name);

@@ -4,12 +4,11 @@ import {
   check,
   index,
   int,
-  json,
   mysqlTable,
   uniqueIndex,
   varchar,
 } from "drizzle-orm/mysql-core";
-import { createdAt, id, instant, nameKey, requestKey } from "../db/columns.ts";
+import { createdAt, id, instant, jsonOf, nameKey, requestKey } from "../db/columns.ts";
 
 /**
  * A flash sale. `granted` and `returned` are what the ledger worker has recorded so far; the live
@@ -60,12 +59,16 @@ export const sales = mysqlTable(
 export interface SaleChange {
   readonly total?: number;
   readonly userLimit?: number;
-  readonly state?: "open" | "paused";
+  /** "deleted" is in Redis only, until MySQL has no such sale any more. */
+  readonly state?: "open" | "paused" | "deleted";
   /** Milliseconds since the epoch; null takes the bound away. */
   readonly opensAt?: number | null;
   readonly closesAt?: number | null;
   readonly grabsPerSecond?: number | null;
 }
+
+/** What is done to a sale. */
+export type SaleAction = "create" | "change" | "pause" | "resume" | "restock" | "delete";
 
 /**
  * A change of a sale that one of the two stores does not have yet; whoever finds it finishes it. One per sale,
@@ -75,9 +78,12 @@ export const outbox = mysqlTable("outbox", {
   saleId: id("sale_id").primaryKey(),
   /** The sale's version once it has the change. */
   version: int("version", { unsigned: true }).notNull(),
-  /** change or delete. */
-  action: varchar("action", { length: 16 }).notNull(),
-  change: json("change_fields").$type<SaleChange>().notNull(),
+  /** As in `sale_changes`. */
+  action: varchar("action", { length: 16 }).$type<SaleAction>().notNull(),
+  before: jsonOf<SaleChange>("fields_before").notNull(),
+  change: jsonOf<SaleChange>("change_fields").notNull(),
+  /** The shard's epoch that it was decided under, when it must not take effect after a recovery. */
+  epoch: int("epoch", { unsigned: true }),
   /** What `sale_changes` says of it. */
   reason: varchar("reason", { length: 255 }).notNull(),
   actor: varchar("actor", { length: 64 }).notNull(),
@@ -92,10 +98,9 @@ export const saleChanges = mysqlTable(
     id: id("id").autoincrement().primaryKey(),
     saleId: id("sale_id").notNull(),
     version: int("version", { unsigned: true }).notNull(),
-    /** create, change, pause, resume, restock or delete. */
-    action: varchar("action", { length: 16 }).notNull(),
-    before: json("fields_before").$type<SaleChange>().notNull(),
-    after: json("fields_after").$type<SaleChange>().notNull(),
+    action: varchar("action", { length: 16 }).$type<SaleAction>().notNull(),
+    before: jsonOf<SaleChange>("fields_before").notNull(),
+    after: jsonOf<SaleChange>("fields_after").notNull(),
     reason: varchar("reason", { length: 255 }).notNull(),
     /** `user:7`, `key:3` or the name of a part of the service. */
     actor: varchar("actor", { length: 64 }).notNull(),

@@ -1,5 +1,5 @@
-import { char, index, int, json, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
-import { createdAt, id, instant, requestKey } from "../db/columns.ts";
+import { char, index, int, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
+import { createdAt, id, instant, jsonOf, requestKey } from "../db/columns.ts";
 
 /** What a coupon is worth, and under which conditions. The classic API makes one with every coupon. */
 export const templates = mysqlTable(
@@ -22,10 +22,10 @@ export const templates = mysqlTable(
     /** ISO 4217. */
     currency: char("currency", { length: 3 }).notNull().default("CNY"),
     /** Ids of goods and categories; an empty list of the applicable ones means all. */
-    goods: json("goods").$type<string[]>(),
-    categories: json("categories").$type<string[]>(),
-    excludedGoods: json("excluded_goods").$type<string[]>(),
-    excludedCategories: json("excluded_categories").$type<string[]>(),
+    goods: jsonOf<string[]>("goods"),
+    categories: jsonOf<string[]>("categories"),
+    excludedGoods: jsonOf<string[]>("excluded_goods"),
+    excludedCategories: jsonOf<string[]>("excluded_categories"),
     /** Coupons of this template that one user may have locked or used; NULL is any number. */
     userLimit: int("user_limit", { unsigned: true }),
     /** The most units that all its sales together may have; NULL is any number. */
