@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { fakeApp } from "../test/harness/classic-fakes.ts";
 import { limits } from "./limits.ts";
-import { Overloaded } from "./redis/cache.ts";
+import { Overloaded } from "./overloaded.ts";
 
 const grabPath = "/api/users/shop/coupons/a%2Fb%20c";
 

@@ -131,7 +131,18 @@ export const limits = {
   cacheSalesMax: 50_000,
   cacheSellerPagesMax: 5_000,
   cacheSellerPageSeconds: 10,
+  cacheTemplatesMax: 50_000,
+  cacheBytesMax: 32 * 1024 * 1024,
   cacheMemorySeconds: 60,
+  // How long a loader's lease in Redis stands; longer than a query may take.
+  cacheLeaseSeconds: 10,
+  cacheSharedSeconds: 300,
+  // How long memory is believed after the last proof that no change was missed, and how long without any.
+  cacheTrustMs: 3_000,
+  cacheBlindMs: 500,
+  cacheCheckMs: 500,
+  cacheMarkMs: 1_000,
+  cacheOwedMax: 1_000,
   cacheUnknownSeconds: 1,
   cacheRedisSeconds: 3_600,
   cacheLoadsAtOnce: 32,
@@ -203,6 +214,14 @@ export function assertLimits(): void {
     "a snapshot is refreshed before it expires",
   );
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
+  must(
+    limits.cacheLeaseSeconds * 1_000 > limits.mysqlQueryTimeoutMs,
+    "a lease must outlive a load",
+  );
+  must(
+    limits.cacheCheckMs + limits.cacheMarkMs < limits.cacheTrustMs,
+    "memory is proved before its trust ends",
+  );
   must(
     limits.groupReadWaitersMax * 2 + limits.httpInFlightBodiesMax < limits.httpInFlightRequestsMax,
     "reads and bodies that wait must leave room for grabs",

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { isOutage } from "./outage.ts";
-import { Overloaded } from "./redis/cache.ts";
+import { Overloaded } from "./overloaded.ts";
 
 const wrapped = (cause: Error) => new Error("Failed query: select …", { cause });
 const mysql = (errno: number) =>

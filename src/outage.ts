@@ -3,7 +3,7 @@
 // word; mysql2 passes on system codes and MySQL's numbers; Drizzle wraps those.
 
 import { errnoOf } from "./db/errors.ts";
-import { Overloaded } from "./redis/cache.ts";
+import { Overloaded } from "./overloaded.ts";
 
 const CLIENT_TEXTS = [
   // ioredis

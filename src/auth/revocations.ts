@@ -14,7 +14,7 @@ import type { Clock } from "../clock.ts";
 import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
-import { Overloaded } from "../redis/cache.ts";
+import { Overloaded } from "../overloaded.ts";
 import type { Redis } from "../redis/client.ts";
 import { channels, revokedKey, revokedVersionKey } from "../redis/keys.ts";
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { limits } from "../limits.ts";
-import { createLookup, Overloaded } from "./cache.ts";
+import { Overloaded } from "../overloaded.ts";
+import { createLookup } from "./cache.ts";
 
 interface Fact {
   id: number;

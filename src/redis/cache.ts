@@ -7,12 +7,8 @@
 
 import { LRUCache } from "lru-cache";
 import { limits } from "../limits.ts";
+import { Overloaded } from "../overloaded.ts";
 import type { Redis } from "./client.ts";
-
-/** Too many loads are under way; the request should be tried again later. */
-export class Overloaded extends Error {
-  override readonly name = "Overloaded";
-}
 
 export interface Lookup<Key, Value> {
   /** Memory only, synchronous. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { limits } from "../limits.ts";
-import { Overloaded } from "./cache.ts";
+import { Overloaded } from "../overloaded.ts";
 import { createGroupRead } from "./group.ts";
 
 /** A group whose runs wait until the test lets them go. */

@@ -12,7 +12,7 @@
 // ask the same server and, one run after the other, learn of its outage ever later.
 
 import { limits } from "../limits.ts";
-import { Overloaded } from "./cache.ts";
+import { Overloaded } from "../overloaded.ts";
 
 export interface GroupRead<Request, Result> {
   /** Resolves with the result of a read that started after this call. Overloaded: too many wait already. */

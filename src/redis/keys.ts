@@ -47,6 +47,13 @@ export const cacheKeys = {
   user: (foldedName: string) => `cache:user:${digest(foldedName)}`,
   /** string, TTL: a sale's unchanging facts as JSON, by seller and exact coupon name. */
   sale: (sellerId: number, name: string) => `cache:sale:${sellerId}:${digest(name)}`,
+  /** string, TTL: one cached thing or a lease to load it; src/cache/shared.ts has the format. */
+  entry: (kind: string, key: string | number) =>
+    `cache:{${kind}}:${typeof key === "number" ? key : digest(key)}`,
+  /** string: a word that all current entries of the kind begin with; without it all of them are void. */
+  generation: (kind: string) => `cache:{${kind}}:generation`,
+  /** string: counts the changes announced, so that a lost message is noticed. */
+  changes: "cache:changes",
 };
 
 /**
@@ -70,4 +77,6 @@ export const rateKey = (action: string, subject: string): string =>
 export const channels = {
   /** `<token id> <expiry second>` */
   revoked: "revoked",
+  /** What has changed under the caches, or a mark; src/cache/changes.ts has the format. */
+  changed: "changed",
 } as const;

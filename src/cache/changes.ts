@@ -1,0 +1,44 @@
+// What can change under a cache, and the message that says so.
+
+/**
+ * What is cached, and by what: a template, sale or user by id; a user by the folded name; a sale's id by seller
+ * and exact name (`nameOfSale`).
+ */
+export type Kind = "template" | "sale" | "user" | "user-name" | "sale-name";
+
+export const KINDS: readonly Kind[] = ["template", "sale", "user", "user-name", "sale-name"];
+
+/** Something is not any more what it was, or has come to be. */
+export interface Change {
+  readonly kind: Kind;
+  readonly key: string | number;
+}
+
+/** Everything may have changed. */
+export const EVERYTHING = "everything";
+export type Changes = readonly Change[] | typeof EVERYTHING;
+
+/** The key of kind `sale-name`. The id has no slash, so no two pairs share one. */
+export const nameOfSale = (sellerId: number, name: string): string => `${sellerId}/${name}`;
+
+export interface Message {
+  readonly from: string;
+  readonly changes: Changes;
+}
+
+export const messageText = ({ from, changes }: Message): string =>
+  JSON.stringify([
+    from,
+    changes === EVERYTHING ? changes : changes.map(({ kind, key }) => [kind, key]),
+  ]);
+
+/** What a message says; one that is not understood, as from a newer version, may concern anything. */
+export function readMessage(text: string): Message {
+  try {
+    const [from, changes] = JSON.parse(text) as [string, [Kind, string | number][] | string];
+    if (typeof changes === "string") return { from, changes: EVERYTHING };
+    return { from, changes: changes.map(([kind, key]) => ({ kind, key })) };
+  } catch {
+    return { from: "", changes: EVERYTHING };
+  }
+}

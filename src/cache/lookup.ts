@@ -1,0 +1,204 @@
+// One kind of thing through the three levels; levels.ts says why it is right.
+
+import { limits } from "../limits.ts";
+import { Overloaded } from "../overloaded.ts";
+import type { Redis } from "../redis/client.ts";
+import type { Kind } from "./changes.ts";
+import type { KindCounts } from "./counts.ts";
+import { Memory, type Slot } from "./memory.ts";
+import { askShared, fillShared, type Shared } from "./shared.ts";
+
+export type { Slot } from "./memory.ts";
+
+export interface LookupOptions<Key, Value> {
+  readonly kind: Kind;
+  readonly entriesMax: number;
+  /** Of JSON text and what an entry takes besides; `cacheBytesMax` where it is not said. */
+  readonly bytesMax?: number;
+  /** Undefined: there is none. What it gives is put into Redis as JSON. */
+  readonly load: (key: Key) => Promise<Value | undefined>;
+  /** Throws when the text is not a value, as from another version; it is then loaded anew. */
+  readonly parse: (json: string) => Value;
+}
+
+/** What a look-up needs of the levels around it. */
+export interface Around {
+  readonly redis: Redis;
+  readonly counts: KindCounts;
+  readonly now: () => number;
+  /** Until when memory is believed. */
+  readonly trustedUntil: () => number;
+  /** True while Redis does not know of a change yet that this process has made. */
+  readonly owes: (key: string | number) => boolean;
+}
+
+/** A load under way. A fenced one began before a change: its value is kept nowhere. */
+interface Flight<Value> {
+  fenced: boolean;
+  readonly found: Promise<Value | undefined>;
+}
+
+export class Lookup<Key extends string | number, Value extends object> {
+  readonly #memory: Memory<Key, Value>;
+  readonly #flights = new Map<Key, Flight<Value>>();
+  #loads = 0;
+
+  constructor(
+    private readonly options: LookupOptions<Key, Value>,
+    private readonly around: Around,
+  ) {
+    const { entriesMax, bytesMax = limits.cacheBytesMax } = options;
+    this.#memory = new Memory({ entriesMax, bytesMax, ttlMs: limits.cacheMemorySeconds * 1_000 });
+  }
+
+  /** Memory only, synchronous. */
+  peek(key: Key): Value | undefined {
+    return this.slot(key)?.value;
+  }
+
+  /**
+   * The same, to be kept under another name and read with `read`: it becomes undefined when the thing changes.
+   */
+  slot(key: Key): Slot<Value> | undefined {
+    const { counts, now } = this.around;
+    const at = now();
+    const slot = this.#memory.get(key, at);
+    if (slot && this.#isGood(slot, at)) {
+      counts.memory.hit++;
+      return slot;
+    }
+    counts.memory.miss++;
+    return undefined;
+  }
+
+  /** What a kept slot holds now; counts as a use. */
+  read(slot: Slot<Value>): Value | undefined {
+    const { counts, now } = this.around;
+    const { value } = slot;
+    if (value === undefined || !this.#isGood(slot, now())) return undefined;
+    this.#memory.count(slot);
+    counts.memory.hit++;
+    return value;
+  }
+
+  /**
+   * Memory, Redis, loader. Undefined: there was no such thing at some moment after this call. Throws the loader's
+   * error, or Overloaded when `cacheLoadsAtOnce` loads of this kind are under way. Without Redis asks the loader.
+   */
+  async get(key: Key): Promise<Value | undefined> {
+    const hit = this.peek(key);
+    if (hit !== undefined) return hit;
+    const running = this.#flights.get(key);
+    if (running) {
+      const found = await running.found;
+      if (found !== undefined) return found;
+      // That flight began before this call and may have looked before the thing was made. The next one began
+      // after it ended, so after this call.
+    }
+    return (this.#flights.get(key) ?? this.#start(key)).found;
+  }
+
+  /** What is in memory of it is gone, and what is being loaded is kept nowhere. */
+  drop(key: Key): void {
+    this.#memory.delete(key);
+    this.#fence(key);
+  }
+
+  dropAll(): void {
+    this.#memory.clear();
+    for (const key of this.#flights.keys()) this.#fence(key);
+  }
+
+  /** Entries and bytes in memory. */
+  get size(): { entries: number; bytes: number } {
+    const { entries, bytes } = this.#memory;
+    return { entries, bytes };
+  }
+
+  #isGood(slot: Slot<Value>, at: number): boolean {
+    const { trustedUntil } = this.around;
+    return at < slot.until && (at < trustedUntil() || at < slot.since + limits.cacheBlindMs);
+  }
+
+  #fence(key: Key): void {
+    const flight = this.#flights.get(key);
+    if (!flight) return;
+    flight.fenced = true;
+    this.#flights.delete(key);
+  }
+
+  #start(key: Key): Flight<Value> {
+    const flight: Flight<Value> = {
+      fenced: false,
+      found: Promise.resolve().then(() => this.#fetch(key, flight)),
+    };
+    this.#flights.set(key, flight);
+    const ended = () => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    };
+    flight.found.then(ended, ended);
+    return flight;
+  }
+
+  async #fetch(key: Key, flight: Flight<Value>): Promise<Value | undefined> {
+    const { redis } = this.around;
+    const what = { kind: this.options.kind, key };
+    const shared = await this.#ask(key);
+    if (shared?.kind === "none") return undefined;
+    if (shared?.kind === "value") {
+      const value = this.#parsed(shared.json);
+      if (value !== undefined) {
+        this.#keep(key, value, shared.json, flight);
+        return value;
+      }
+    }
+    const loaded = await this.#load(key);
+    const json = loaded === undefined ? undefined : JSON.stringify(loaded);
+    if (loaded !== undefined && json !== undefined) this.#keep(key, loaded, json, flight);
+    // Redis decides by the lease whether it is still welcome; asking it to would be of no use after a fence.
+    if (shared && !flight.fenced) fillShared(redis, what, shared.held, json).catch(() => undefined);
+    return loaded;
+  }
+
+  /** Undefined when Redis cannot be asked, or must not be believed. */
+  async #ask(key: Key): Promise<Shared | undefined> {
+    const { redis, owes, counts } = this.around;
+    if (owes(key)) return undefined;
+    try {
+      const shared = await askShared(redis, { kind: this.options.kind, key });
+      counts.redis[shared.kind === "value" ? "hit" : shared.kind === "none" ? "none" : "miss"]++;
+      return shared;
+    } catch {
+      counts.redis.away++;
+      return undefined;
+    }
+  }
+
+  #parsed(json: string): Value | undefined {
+    try {
+      return this.options.parse(json);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #keep(key: Key, value: Value, json: string, { fenced }: Flight<Value>): void {
+    if (!fenced) this.#memory.set(key, value, json.length, this.around.now());
+  }
+
+  async #load(key: Key): Promise<Value | undefined> {
+    const { mysql } = this.around.counts;
+    if (this.#loads >= limits.cacheLoadsAtOnce) throw new Overloaded("too many loads at once");
+    this.#loads += 1;
+    try {
+      const loaded = await this.options.load(key);
+      mysql[loaded === undefined ? "none" : "hit"]++;
+      return loaded;
+    } catch (error) {
+      mysql.failed++;
+      throw error;
+    } finally {
+      this.#loads -= 1;
+    }
+  }
+}

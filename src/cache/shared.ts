@@ -1,0 +1,96 @@
+// The level in Redis, shared by all processes. Nothing is put there without a lease that was taken before it was
+// loaded (ask.lua, fill.lua), and every change takes values and leases away in the same step that announces it.
+
+import { createHash, randomBytes } from "node:crypto";
+import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
+import { cacheKeys, channels } from "../redis/keys.ts";
+import askSource from "./ask.lua" with { type: "text" };
+import { type Change, type Changes, EVERYTHING, KINDS, messageText } from "./changes.ts";
+import fillSource from "./fill.lua" with { type: "text" };
+
+// A text in Redis: the generation, one letter that says what it is, and the rest.
+const GENERATION_CHARS = 16;
+const VALUE = "=";
+const NONE = "-";
+
+const draw = (): string => randomBytes(GENERATION_CHARS / 2).toString("hex");
+
+/** What Redis has: a value as JSON, the knowledge that there is none, or nothing. `held` is what `fill` replaces. */
+export type Shared =
+  | { readonly kind: "value"; readonly json: string; readonly held: string }
+  | { readonly kind: "none" }
+  | { readonly kind: "nothing"; readonly held: string };
+
+const scriptOf = (text: string) => ({ text, sha: createHash("sha1").update(text).digest("hex") });
+const ask = scriptOf(askSource);
+const fill = scriptOf(fillSource);
+
+/** These scripts are no part of the sale's fence: whoever finds one missing loads it. */
+async function call(
+  redis: Redis,
+  script: { text: string; sha: string },
+  keys: readonly string[],
+  ...args: (string | number)[]
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.sha, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    await redis.script("LOAD", script.text);
+    return redis.evalsha(script.sha, keys.length, ...keys, ...args);
+  }
+}
+
+/** Throws Redis's error. */
+export async function askShared(redis: Redis, { kind, key }: Change): Promise<Shared> {
+  const keys = [cacheKeys.generation(kind), cacheKeys.entry(kind, key)];
+  const held = String(await call(redis, ask, keys, draw(), limits.cacheLeaseSeconds));
+  const rest = held.slice(GENERATION_CHARS + 1);
+  switch (held[GENERATION_CHARS]) {
+    case VALUE:
+      return { kind: "value", json: rest, held };
+    case NONE:
+      return { kind: "none" };
+    default:
+      return { kind: "nothing", held };
+  }
+}
+
+/** `json` undefined: there is no such thing. Nothing happens where `held` does not stand any more. */
+export async function fillShared(
+  redis: Redis,
+  { kind, key }: Change,
+  held: string,
+  json: string | undefined,
+): Promise<void> {
+  const generation = held.slice(0, GENERATION_CHARS);
+  const text = json === undefined ? `${generation}${NONE}` : `${generation}${VALUE}${json}`;
+  const seconds = json === undefined ? limits.cacheUnknownSeconds : limits.cacheSharedSeconds;
+  await call(redis, fill, [cacheKeys.entry(kind, key)], held, text, seconds);
+}
+
+/**
+ * Takes what has changed out of Redis and tells every process, in one step. `from` names who tells. Throws Redis's
+ * error; it is then not known whether it happened, and doing it again is right.
+ */
+export async function announce(redis: Redis, from: string, changes: Changes): Promise<void> {
+  const transaction = redis.multi();
+  if (changes === EVERYTHING) {
+    for (const kind of KINDS) transaction.set(cacheKeys.generation(kind), draw());
+  } else {
+    transaction.del(...changes.map(({ kind, key }) => cacheKeys.entry(kind, key)));
+  }
+  transaction.incr(cacheKeys.changes).publish(channels.changed, messageText({ from, changes }));
+  const results = await transaction.exec();
+  const failed = results?.find(([error]) => error);
+  if (!results || failed) throw failed?.[0] ?? new Error("the transaction was not executed");
+}
+
+/** Asks how many changes were announced, and sends `mark` after the messages of all of them. */
+export async function sendMark(redis: Redis, mark: string): Promise<number> {
+  const results = await redis.multi().get(cacheKeys.changes).publish(channels.changed, mark).exec();
+  const failed = results?.find(([error]) => error);
+  if (!results || failed) throw failed?.[0] ?? new Error("the transaction was not executed");
+  return Number(results[0]?.[1] ?? 0);
+}
