@@ -45,6 +45,7 @@ export interface Bench {
   readonly folder: string;
   readonly opened: Opened;
   readonly secret: string;
+  readonly codeSecret: string;
   readonly mint: Mint;
   readonly mysqlPid: number;
   databaseUrl(name: string): string;
@@ -93,6 +94,7 @@ export async function openBench(
   const secret = randomBytes(48).toString("base64url");
   return {
     ...{ folder, opened, secret, stop, profile, mint: new Mint(secret) },
+    codeSecret: randomBytes(48).toString("base64url"),
     mysqlPid: mysql.process.pid ?? 0,
     databaseUrl: mysql.urlOf,
   };
@@ -160,7 +162,10 @@ export async function openSystem(bench: Bench): Promise<System> {
     async start(rateLimits) {
       const since = performance.now();
       api = await startApi(
-        { ...servers, JWT_SECRET: bench.secret, RATE_LIMITS: rateLimits },
+        {
+          ...{ ...servers, JWT_SECRET: bench.secret, CODE_SECRET: bench.codeSecret },
+          RATE_LIMITS: rateLimits,
+        },
         bench.profile,
       );
       return performance.now() - since;

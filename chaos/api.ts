@@ -17,6 +17,7 @@ export interface ApiOptions {
   readonly service: string;
   readonly logFile: string;
   readonly secret: string;
+  readonly codeSecret: string;
   readonly redis: Upstream;
   readonly mysql: Upstream;
   readonly database: string;
@@ -35,7 +36,7 @@ function settingsOf(options: ApiOptions, links: Record<LinkName, FaultProxy>) {
     ...{ PATH, HOME, HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0" },
     REDIS_URL: `redis://127.0.0.1:${links.redis.port}`,
     DATABASE_URL: `mysql://${options.database}@127.0.0.1:${links.mysql.port}/${options.database}`,
-    ...{ JWT_SECRET: options.secret, RATE_LIMITS: "off" },
+    ...{ JWT_SECRET: options.secret, CODE_SECRET: options.codeSecret, RATE_LIMITS: "off" },
   };
 }
 

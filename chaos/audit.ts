@@ -23,7 +23,10 @@ export async function checkAudit(
     {
       ...{ cwd: ROOT, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
       timeout: auditMsMax(seconds),
-      env: { PATH, HOME, REDIS_URL: system.redisUrl, DATABASE_URL: system.databaseUrl },
+      env: {
+        ...{ PATH, HOME, REDIS_URL: system.redisUrl, DATABASE_URL: system.databaseUrl },
+        CODE_SECRET: system.codeSecret,
+      },
     },
   );
   const [output, complaint] = await Promise.all([

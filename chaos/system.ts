@@ -37,6 +37,7 @@ export const say = (text: string): void => console.error(text);
 export interface ChaosSystem {
   readonly folder: string;
   readonly secret: string;
+  readonly codeSecret: string;
   readonly seller: { readonly id: number; readonly username: string };
   readonly apis: readonly Api[];
   readonly redis: Server;
@@ -165,11 +166,12 @@ async function open(
   closers.push(() => redisClient.disconnect());
 
   const secret = randomBytes(48).toString("base64url");
+  const codeSecret = randomBytes(48).toString("base64url");
   const deaths: string[] = [];
   const apis = await Promise.all(
     Array.from({ length: APIS }, (_, index) =>
       Api.open({
-        ...{ index, service, secret, database: DATABASE },
+        ...{ index, service, secret, codeSecret, database: DATABASE },
         logFile: join(folder, `api-${index}.log`),
         redis: { path: join(socketFolder(layouts.redis), "redis.sock") },
         mysql: { path: join(socketFolder(layouts.mysql), "mysql.sock") },
@@ -181,7 +183,7 @@ async function open(
   await Promise.all(apis.map((api) => api.start()));
   const moveClock = await clockMover();
   return {
-    ...{ folder, secret, seller, apis, redisClient, moveClock, deaths, close },
+    ...{ folder, secret, codeSecret, seller, apis, redisClient, moveClock, deaths, close },
     redis: serverOf("redis", redisPlain.process, through, deaths),
     mysql: serverOf("mysql", mysqlPlain.process, through, deaths),
     connect: () => openConnection(mysqlPlain.urlOf(DATABASE), { queryTimeoutMs: PATIENCE_MS }),

@@ -2,6 +2,7 @@
 
 import { BlockList, isIP } from "node:net";
 import { z } from "zod";
+import { codeKeyOf } from "./coupons/code.ts";
 
 const SECRET_BYTES_MIN = 32;
 const WELL_KNOWN_WORDS = [
@@ -37,6 +38,23 @@ function secretProblem(value: string): string | undefined {
 
 const secret = z.string().superRefine((value, issue) => {
   const problem = secretProblem(value);
+  if (problem) issue.addIssue({ code: "custom", message: problem });
+});
+
+const listOf = (text: string): string[] => text.split(",").map((part) => part.trim());
+
+/** The same of each secret of a list, and that their ids differ: a code must lead back to one of them. */
+function secretsProblem(value: string): string | undefined {
+  const all = listOf(value);
+  const problem = all.map(secretProblem).find(Boolean);
+  if (problem && all.length > 1) return `has a secret that ${problem}`;
+  if (problem) return problem;
+  if (new Set(all.map(codeKeyOf)).size === all.length) return undefined;
+  return "has a secret twice, or two that cannot be told apart: draw another with openssl rand -base64 48";
+}
+
+const secrets = z.string().superRefine((value, issue) => {
+  const problem = secretsProblem(value);
   if (problem) issue.addIssue({ code: "custom", message: problem });
 });
 
@@ -93,20 +111,26 @@ const proxies = z.string().transform((value, issue) => {
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
-const schema = z.object({
+const fields = z.object({
   HOST: z.string().default("0.0.0.0"),
   PORT: port.default(20_080),
   OPS_PORT: port.default(20_090),
   REDIS_URL: urlOf("redis://", "rediss://", "unix://"),
   DATABASE_URL: urlOf("mysql://"),
   JWT_SECRET: secret,
-  CODE_SECRET: secret.optional(),
+  CODE_SECRET: secrets,
   LEDGER_KEEP: duration.default(0),
   DURABILITY: z.enum(["durable", "fast"], "must be durable or fast").default("durable"),
   CLASSIC_GRAB_STATUS: z.enum(["200", "201"], "must be 200 or 201").default("201"),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
   TRUST_PROXY: proxies.default(() => new BlockList()),
   RATE_LIMITS: z.enum(["on", "off"], "must be on or off").default("on"),
+});
+
+const schema = fields.superRefine(({ JWT_SECRET, CODE_SECRET }, issue) => {
+  if (!listOf(CODE_SECRET).includes(JWT_SECRET)) return;
+  // Whoever learns one of them must not have the other.
+  issue.addIssue({ code: "custom", path: ["CODE_SECRET"], message: "is JWT_SECRET once more" });
 });
 
 export type Durability = "durable" | "fast";
@@ -119,6 +143,8 @@ export interface Config {
   readonly redisUrl: string;
   readonly databaseUrl: string;
   readonly jwtSecret: string;
+  /** What makes the codes of coupons, newest first. */
+  readonly codeSecrets: readonly string[];
   readonly ledgerKeepMs: number;
   readonly durability: Durability;
   readonly classicGrabStatus: 200 | 201;
@@ -156,7 +182,7 @@ const SECRET_LETTERS_MIN = 10;
 
 /**
  * What can be said of the secrets without telling them. Stricter than the service, which starts with a secret of
- * few letters and with one for two purposes.
+ * few letters.
  */
 export function lookAtSecrets(
   defaults: Environment = {},
@@ -166,11 +192,12 @@ export function lookAtSecrets(
   return ["JWT_SECRET", "CODE_SECRET"].map((name) => {
     const value = given[name];
     if (value === undefined) return { name, given: false, problem: undefined };
-    const letters = new Set(value).size;
+    const parts = name === "CODE_SECRET" ? listOf(value) : [value];
+    const letters = Math.min(...parts.map((part) => new Set(part).size));
     const problem =
-      secretProblem(value) ??
+      (name === "CODE_SECRET" ? secretsProblem(value) : secretProblem(value)) ??
       (letters < SECRET_LETTERS_MIN ? `has only ${letters} different letters` : undefined) ??
-      (name === "CODE_SECRET" && value === given.JWT_SECRET
+      (name === "CODE_SECRET" && parts.includes(given.JWT_SECRET ?? "")
         ? "is JWT_SECRET once more"
         : undefined);
     return { name, given: true, problem };
@@ -220,6 +247,7 @@ export function readConfig(
       redisUrl: value.REDIS_URL,
       databaseUrl: value.DATABASE_URL,
       jwtSecret: value.JWT_SECRET,
+      codeSecrets: Object.freeze(listOf(value.CODE_SECRET)),
       ledgerKeepMs: value.LEDGER_KEEP,
       durability: value.DURABILITY,
       classicGrabStatus: value.CLASSIC_GRAB_STATUS === "200" ? 200 : 201,

@@ -6,7 +6,7 @@ import { openConnection } from "../src/db/client.ts";
 import { lockName } from "../src/db/locks.ts";
 import { migrate } from "../src/db/migrate.ts";
 import type { RedisServer } from "../src/embedded/redis.ts";
-import { startApi, TEST_SECRET, watch } from "./harness/api.ts";
+import { startApi, TEST_CODE_SECRET, TEST_SECRET, watch } from "./harness/api.ts";
 import { call, grab, list, mintCustomer, newCoupon, newUser } from "./harness/http.ts";
 import { freshDatabase, startMysql, startRedis, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
@@ -25,7 +25,8 @@ afterAll(stopEverything);
 /** Starts the service with settings that it is to refuse; gives its complaints, one per line. */
 async function complaints(settings: Record<string, string | undefined>): Promise<string[]> {
   const all = {
-    ...{ HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0", JWT_SECRET: TEST_SECRET },
+    ...{ HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0" },
+    ...{ JWT_SECRET: TEST_SECRET, CODE_SECRET: TEST_CODE_SECRET },
     ...{ REDIS_URL: redis.url, DATABASE_URL: database.url, ...settings },
   };
   const given = Object.entries(all).filter((entry): entry is [string, string] => !!entry[1]);
@@ -66,6 +67,23 @@ describe("the service refuses to start", () => {
       ["12345678901234567890123456789012", /^JWT_SECRET is a well-known word/],
     ];
     const said = await Promise.all(cases.map(([JWT_SECRET]) => complaints({ JWT_SECRET })));
+    for (const [index, lines] of said.entries()) {
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toMatch(cases[index]?.[1] ?? /$^/);
+    }
+  });
+
+  test("without a secret for coupon codes, with a bad one among several, and with the tokens' own", async () => {
+    const good = TEST_CODE_SECRET;
+    const cases: [string | undefined, RegExp][] = [
+      [undefined, /^CODE_SECRET must be set$/],
+      ["secret", /^CODE_SECRET must have at least 32 bytes/],
+      [`${good}, secret`, /^CODE_SECRET has a secret that must have at least 32 bytes/],
+      [`${good},`, /^CODE_SECRET has a secret that must have at least 32 bytes/],
+      [`${good},${good}`, /^CODE_SECRET has a secret twice/],
+      [`${good}, ${TEST_SECRET}`, /^CODE_SECRET is JWT_SECRET once more$/],
+    ];
+    const said = await Promise.all(cases.map(([CODE_SECRET]) => complaints({ CODE_SECRET })));
     for (const [index, lines] of said.entries()) {
       expect(lines).toHaveLength(1);
       expect(lines[0]).toMatch(cases[index]?.[1] ?? /$^/);

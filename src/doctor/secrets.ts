@@ -15,6 +15,8 @@ export const checkSecrets = (seen: readonly SecretSeen[]): Check[] =>
     return failure(
       name,
       problem,
-      "Draw one: openssl rand -base64 48. With another JWT_SECRET all tokens stop being valid.",
+      name === "JWT_SECRET"
+        ? "Draw one: openssl rand -base64 48. With another JWT_SECRET all tokens stop being valid."
+        : "Draw one: openssl rand -base64 48, and put it in front of the old ones, with a comma: sales need the secret that they were made with.",
     );
   });

@@ -28,6 +28,7 @@ describe(".env.example", () => {
       REDIS_URL: "unix:///redis.sock",
       DATABASE_URL: "mysql://root@localhost/x",
       JWT_SECRET: "8f2c1e7ab04d4c0f9a6be35d17c2840e",
+      CODE_SECRET: "e1a07c94d3b2458fb6120d7e95c8f34a",
     };
     const shown = Object.fromEntries(lines.map(([, name = "", value = ""]) => [name, value]));
     expect(JSON.stringify(readConfig(needed, shown))).toBe(JSON.stringify(readConfig(needed, {})));

@@ -2,7 +2,7 @@
 
 import { afterAll, expect, test } from "bun:test";
 import type { Durability } from "../../src/config.ts";
-import { startApi, TEST_SECRET, type TestApi, watch } from "../harness/api.ts";
+import { startApi, TEST_CODE_SECRET, TEST_SECRET, type TestApi, watch } from "../harness/api.ts";
 import { call, mintCustomers, newCoupon, newUser, untilWell } from "../harness/http.ts";
 import {
   freshDatabase,
@@ -105,7 +105,8 @@ test.each(DEAF_LOGS)(
     const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
     const api = watch(["sh", "-c", shell, process.execPath, "--no-env-file", "src/main.ts"], {
       ...{ ...settings, HOST: "127.0.0.1", PORT: port, OPS_PORT: opsPort },
-      ...{ JWT_SECRET: TEST_SECRET, LOG_LEVEL: "trace", LOGS: freshFolder("log") },
+      ...{ JWT_SECRET: TEST_SECRET, CODE_SECRET: TEST_CODE_SECRET },
+      ...{ LOG_LEVEL: "trace", LOGS: freshFolder("log") },
     });
     const url = `http://127.0.0.1:${port}`;
     await untilWell(url);

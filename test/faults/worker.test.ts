@@ -6,7 +6,7 @@ import { deadLetters } from "../../src/ledger/table.ts";
 import { createLog } from "../../src/log.ts";
 import { saleKeys, shardOf } from "../../src/redis/keys.ts";
 import { type Service, startService } from "../../src/service.ts";
-import { startApi, TEST_SECRET } from "../harness/api.ts";
+import { startApi, TEST_CODE_SECRET, TEST_SECRET } from "../harness/api.ts";
 import {
   call,
   mintCustomers,
@@ -44,7 +44,10 @@ beforeAll(async () => {
   settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
   const read = readConfig(
     {},
-    { ...settings, HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0", JWT_SECRET: TEST_SECRET },
+    {
+      ...{ ...settings, HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0" },
+      ...{ JWT_SECRET: TEST_SECRET, CODE_SECRET: TEST_CODE_SECRET },
+    },
   );
   if (!read.ok) throw new Error(read.problems.join());
   globalThis.Worker = MortalWorker;

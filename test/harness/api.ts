@@ -12,6 +12,9 @@ const READY_MS = 30_000;
 /** One secret for all processes of a test file, so that a token of one is good on the other. */
 export const TEST_SECRET = randomBytes(48).toString("base64url");
 
+/** The same for the codes of coupons. */
+export const TEST_CODE_SECRET = randomBytes(48).toString("base64url");
+
 /** A child process whose output is collected. */
 export interface Watched {
   readonly pid: number;
@@ -84,7 +87,10 @@ export async function startApi(
 ): Promise<TestApi> {
   const watched = watch(
     [...under, process.execPath, "--no-orphans", "--no-env-file", "src/main.ts"],
-    { HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0", JWT_SECRET: TEST_SECRET, ...settings },
+    {
+      ...{ HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0" },
+      ...{ JWT_SECRET: TEST_SECRET, CODE_SECRET: TEST_CODE_SECRET, ...settings },
+    },
     folder,
   );
   const { url, opsUrl } = await until("the service to listen", () => {
