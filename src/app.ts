@@ -10,12 +10,16 @@ import { busy, plain, refuse } from "./classic/answers.ts";
 import { classicRoutes, type Edge, type Route } from "./classic/routes.ts";
 import type { Config } from "./config.ts";
 import { reasonOf } from "./db/errors.ts";
+import type { createV1Grab } from "./grab/routes.ts";
 import type { Grabs } from "./grab/service.ts";
 import { limits } from "./limits.ts";
 import type { Log } from "./log.ts";
+import { methodsIn } from "./methods.ts";
 import { isOutage } from "./outage.ts";
+import { problemResponse } from "./problem.ts";
 import type { Sales } from "./sales/service.ts";
 import type { Users } from "./users/service.ts";
+import type { V1 } from "./v1/app.ts";
 import type { Wallet } from "./wallet/service.ts";
 
 export interface AppDeps {
@@ -30,6 +34,8 @@ export interface AppDeps {
   throttle: Throttle;
   health: { ready(): "ok" | "degraded" | "starting" | "stopping" };
   metrics: { request(method: string, pattern: string, status: number): void };
+  v1: Pick<V1, "fetch">;
+  v1Grab: ReturnType<typeof createV1Grab>;
 }
 
 export interface App {
@@ -45,16 +51,13 @@ function pathOf(request: Request): string {
   return end < 0 ? url.slice(start) : url.slice(start, end);
 }
 
-const matcherOf = (pattern: string): RegExp =>
-  new RegExp(`^${pattern.replaceAll(/:\w+/g, "[^/]+")}$`);
-
+const V1_PATTERNS = ["/v1/*", "/openapi.json", "/docs", "/docs/*", "/problems/*"];
+const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Answers whatever no route takes: another method, a slash too many, or no such path. */
 function unmatched(routes: readonly Pick<Route, "method" | "pattern">[]) {
-  const known = routes.map(({ method, pattern }) => ({ method, matcher: matcherOf(pattern) }));
-  const methodsOf = (path: string): string[] =>
-    known.filter(({ matcher }) => matcher.test(path)).map(({ method }) => method);
+  const methodsOf = methodsIn(routes);
 
   return (request: Request): Response => {
     const path = pathOf(request);
@@ -74,7 +77,7 @@ function unmatched(routes: readonly Pick<Route, "method" | "pattern">[]) {
 }
 
 export function createApp(deps: AppDeps): App {
-  const { config, log, health, metrics, revocations } = deps;
+  const { config, log, health, metrics, revocations, v1, v1Grab } = deps;
   const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
   let inFlight = 0;
   let bodiesInFlight = 0;
@@ -93,22 +96,23 @@ export function createApp(deps: AppDeps): App {
     return refuse(500, `Something went wrong. Please report it with the id ${requestId}.`, own);
   }
 
+  /** Whether there is room for one more. Bodies come as slowly as their senders like, and must leave room for grabs. */
+  const hasRoom = (bodies: number): boolean =>
+    inFlight < limits.httpInFlightRequestsMax &&
+    bodies * bodiesInFlight < limits.httpInFlightBodiesMax &&
+    // Before the revoked tokens are known, one that was logged out would be let in.
+    revocations.loaded();
+
   /** Every request of a route: bounded, answered whatever happens, counted. */
-  const guarded = ({ method, pattern, handle }: Route) => {
-    // A body may come as slowly as its sender likes, and must not hold up the grabs, which have none.
-    const hasBody = method === "POST" ? 1 : 0;
+  const guarded = ({ method, pattern, bodiless, handle }: Route) => {
+    const bodies = method === "POST" && !bodiless ? 1 : 0;
     return async (c: Edge): Promise<Response> => {
-      if (
-        inFlight >= limits.httpInFlightRequestsMax ||
-        hasBody * bodiesInFlight >= limits.httpInFlightBodiesMax ||
-        // Before the revoked tokens are known, one that was logged out would be let in.
-        !revocations.loaded()
-      ) {
+      if (!hasRoom(bodies)) {
         metrics.request(method, pattern, 503);
         return busy();
       }
       inFlight++;
-      bodiesInFlight += hasBody;
+      bodiesInFlight += bodies;
       let response: Response;
       try {
         response = await handle(c);
@@ -116,7 +120,7 @@ export function createApp(deps: AppDeps): App {
         response = failed(error, method, pattern);
       }
       inFlight--;
-      bodiesInFlight -= hasBody;
+      bodiesInFlight -= bodies;
       metrics.request(method, pattern, response.status);
       return response;
     };
@@ -124,6 +128,29 @@ export function createApp(deps: AppDeps): App {
 
   const routes = classicRoutes({ ...deps, wonStatus: config.classicGrabStatus });
   for (const route of routes) hono.on(route.method, route.pattern, guarded(route));
+
+  const grab: Route = {
+    ...{ method: "POST", pattern: "/v1/sales/:id/grab", bodiless: true },
+    handle: (c) => v1Grab(c.req.raw, c.req.param("id") ?? ""),
+  };
+  hono.on(grab.method, grab.pattern, guarded(grab));
+  // The rest of /v1 counts its requests and refuses by itself.
+  const behind = async (c: Edge): Promise<Response> => {
+    const bodies = WITH_BODY.has(c.req.method) ? 1 : 0;
+    if (!hasRoom(bodies)) {
+      metrics.request(c.req.method, "/v1", 503);
+      return problemResponse("unavailable");
+    }
+    inFlight++;
+    bodiesInFlight += bodies;
+    try {
+      return await v1.fetch(c.req.raw, { server: c.env });
+    } finally {
+      inFlight--;
+      bodiesInFlight -= bodies;
+    }
+  };
+  for (const pattern of V1_PATTERNS) hono.all(pattern, behind);
 
   // Health is answered however busy the service is: a restart would not make it less so.
   const livez = { method: "GET", pattern: "/livez" } as const;

@@ -8,6 +8,7 @@ import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
 import { createThrottle } from "./auth/throttle.ts";
 import { createTokens } from "./auth/token.ts";
+import { createLevels } from "./cache/levels.ts";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { openPool } from "./db/client.ts";
@@ -32,6 +33,7 @@ import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
 import { lookAtServers } from "./servers.ts";
 import { createUsers } from "./users/service.ts";
+import { createV1Parts } from "./v1/parts.ts";
 import { createWallet } from "./wallet/service.ts";
 
 /** The settings of Redis or MySQL cannot hold the service's promises; one sentence each. */
@@ -120,6 +122,7 @@ function buildParts(config: Config, log: Log) {
   const grabsRedis = connectRedis(config.redisUrl, "grabs", log);
   const redis = connectRedis(config.redisUrl, "reads", log);
   const subscriber = connectRedis(config.redisUrl, "subscriber", log);
+  const changesRedis = connectRedis(config.redisUrl, "changes", log);
   const pool = openPool(config.databaseUrl, limits.mysqlPoolConnections);
   const { db } = pool;
 
@@ -161,9 +164,16 @@ function buildParts(config: Config, log: Log) {
   const users = createUsers({ db, redis, passwords: createPasswords() });
   const sales = createSales({ db, redis, users, warmer, log });
   const wallet = createWallet({ db, redis });
+  const levels = createLevels({ redis, subscriber: changesRedis, log });
+  // No service has a key before there is a way to make one.
+  const keys = { find: () => Promise.resolve(undefined) };
+  const v1Parts = createV1Parts({
+    ...{ config, db, redis, levels, tokens, keys, grabs, clock, log, metrics },
+  });
   const throttle = createThrottle(redis, config.rateLimits);
 
   let stopWarming: (() => void) | undefined;
+  let stopV1: (() => void) | undefined;
   async function open(): Promise<void> {
     await serversFit(config, log, stopping.signal);
     if (stopping.signal.aborted) return;
@@ -185,6 +195,8 @@ function buildParts(config: Config, log: Log) {
     const warnings = await databaseWarnings(db).catch(() => []);
     for (const warning of warnings) log.warn({ warning }, "durability");
     stopWarming = warmer.start();
+    levels.start();
+    stopV1 = v1Parts.start();
     watchRedis({ redis, gates, durability, log }, stopping.signal);
     await gates.opened;
     health.hasOpened();
@@ -192,10 +204,12 @@ function buildParts(config: Config, log: Log) {
 
   async function close(): Promise<void> {
     stopWarming?.();
+    stopV1?.();
+    await levels.stop();
     await revocations.stop();
     await thread?.drain();
     await pool.close().catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
-    for (const client of [grabsRedis, redis, subscriber]) client.disconnect();
+    for (const client of [grabsRedis, redis, subscriber, changesRedis]) client.disconnect();
   }
 
   const appDeps = {
@@ -211,6 +225,7 @@ function buildParts(config: Config, log: Log) {
       throttle,
       health,
       metrics,
+      ...{ v1: v1Parts.v1, v1Grab: v1Parts.v1Grab },
     },
   };
   return { appDeps, health, metrics, stopping, open, close, ledger: () => thread };

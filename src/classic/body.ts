@@ -3,7 +3,7 @@
 // text that is text (no invalid UTF-8, no half characters).
 
 import { z } from "zod";
-import { limits } from "../limits.ts";
+import { readText } from "../body.ts";
 
 /** Text of whole characters; missing counts as empty, as in the originals. */
 export const text = z
@@ -18,8 +18,6 @@ export type Parsed<Value> =
   | { ok: true; value: Value }
   | { ok: false; reason: "too_large" | "encoded" | "malformed" };
 
-const TOO_LARGE = { ok: false, reason: "too_large" } as const;
-const ENCODED = { ok: false, reason: "encoded" } as const;
 const MALFORMED = { ok: false, reason: "malformed" } as const;
 
 const INTEGER = /^-?\d+$/;
@@ -32,26 +30,6 @@ const parseJson = JSON.parse as (text: string, reviver: Reviver) => unknown;
 const strictNumber: Reviver = (_key, value, { source }) =>
   typeof value !== "number" || (source !== undefined && INTEGER.test(source)) ? value : Number.NaN;
 
-/**
- * The whole body, or undefined as soon as it is too large; a body without a length is counted as it comes.
- * Rejects when the connection breaks.
- */
-async function readBytes(request: Request): Promise<Uint8Array | undefined> {
-  if (request.body === null) return new Uint8Array();
-  if (request.headers.has("content-length")) {
-    const bytes = await request.bytes();
-    return bytes.length > limits.httpBodyBytesMax ? undefined : bytes;
-  }
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body) {
-    length += chunk.length;
-    if (length > limits.httpBodyBytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, length);
-}
-
 /** Keys in lower case without those that are null. A later key replaces an earlier one that means the same. */
 function fieldsOf(value: object): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null);
@@ -61,13 +39,12 @@ function fieldsOf(value: object): Record<string, unknown> {
   return fields;
 }
 
-function parseObject(bytes: Uint8Array): object | undefined {
+function parseObject(json: string): object | undefined {
   try {
-    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    const value = parseJson(decoder.decode(bytes), strictNumber);
+    const value = parseJson(json, strictNumber);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
-    // Neither UTF-8 nor JSON, or nested deeper than the parser goes.
+    // No JSON, or nested deeper than the parser goes.
     return undefined;
   }
 }
@@ -77,14 +54,9 @@ export async function readBody<Value>(
   request: Request,
   schema: z.ZodType<Value>,
 ): Promise<Parsed<Value>> {
-  const encoding = request.headers.get("content-encoding");
-  if (encoding !== null && encoding !== "" && encoding.toLowerCase() !== "identity") return ENCODED;
-  if (Number(request.headers.get("content-length") ?? 0) > limits.httpBodyBytesMax)
-    return TOO_LARGE;
-  // A body that breaks off is no JSON, and nobody is left to be told more.
-  const bytes = await readBytes(request).catch(() => new Uint8Array());
-  if (bytes === undefined) return TOO_LARGE;
-  const object = parseObject(bytes);
+  const body = await readText(request);
+  if (!body.ok) return body;
+  const object = parseObject(body.text);
   if (object === undefined) return MALFORMED;
   const parsed = schema.safeParse(fieldsOf(object));
   return parsed.success ? { ok: true, value: parsed.data } : MALFORMED;

@@ -12,6 +12,8 @@ export type Edge = Context<{ Bindings: Server<unknown> | undefined }>;
 export interface Route {
   readonly method: "GET" | "POST" | "PATCH";
   readonly pattern: string;
+  /** True for a POST that is answered without its body. */
+  readonly bodiless?: boolean;
   readonly handle: (c: Edge) => Response | Promise<Response>;
 }
 

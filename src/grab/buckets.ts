@@ -1,5 +1,5 @@
-// A token bucket per user, in process memory: the rate of grabs is never counted in the Redis that sells,
-// because a write per refused attempt is what a storm must not cost.
+// A token bucket per user and sale, in process memory: the rate of grabs is never counted in the Redis that
+// sells, because a write per refused attempt is what a storm must not cost.
 //
 // Each bucket is one number (the generic cell rate algorithm, ITU-T I.371): the time at which the bucket will
 // be full again. The buckets stand in a table of fixed size, four to a set: a storm of new users moves the
@@ -9,45 +9,70 @@
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 
-const INTERVAL_MS = 1_000 / limits.grabsPerSecond;
-const TOLERANCE_MS = INTERVAL_MS * (limits.grabsBurst - 1);
-/** How long an empty bucket takes to fill. */
-const EMPTY_MS = INTERVAL_MS * limits.grabsBurst;
 const WAYS = 4;
 const SETS = limits.grabBucketsMax / WAYS;
 
-/** The first place of a user's set; multiplying by 2^32 over the golden ratio spreads neighbouring ids. */
-function setOf(userId: number): number {
+/** How long an empty bucket takes to fill, whatever its rate. */
+const EMPTY_MS = 1_000 * limits.grabsBurstSeconds;
+/** A third of a second cannot be told exactly; much less than any interval. */
+const ROUNDING_MS = 0.1;
+
+/** Tokens of a full bucket, for a rate per second. */
+export const burstOf = (perSecond: number): number => perSecond * limits.grabsBurstSeconds;
+
+/** The first place of a pair's set; multiplying by 2^32 over the golden ratio spreads neighbouring ids. */
+function setOf(saleId: number, userId: number): number {
   const folded = (userId % 0x1_0000_0000) ^ Math.floor(userId / 0x1_0000_0000);
-  return ((Math.imul(folded, 0x9e37_79b1) >>> 0) % SETS) * WAYS;
+  const mixed = Math.imul(folded, 0x9e37_79b1) ^ Math.imul(saleId % 0x1_0000_0000, 0x85eb_ca6b);
+  return ((mixed >>> 0) % SETS) * WAYS;
 }
 
 export class GrabBuckets {
-  /** User ids; 0, which is nobody's, where a place is free. */
+  /** User and sale ids; 0, which is nobody's, where a place is free. */
   readonly #users = new Float64Array(limits.grabBucketsMax);
+  readonly #sales = new Float64Array(limits.grabBucketsMax);
   readonly #fullAt = new Float64Array(limits.grabBucketsMax);
 
   constructor(readonly clock: Clock) {}
 
-  /** Takes one token of a user. Returns 0 when there was one, otherwise the whole seconds until there will be. */
-  take(userId: number): number {
+  /**
+   * Takes one token of a user at a sale. Returns how many are left, or, where there was none, minus the whole
+   * seconds until there will be one.
+   */
+  take(saleId: number, userId: number, perSecond: number = limits.grabsPerSecond): number {
     const now = this.clock.now();
-    const place = this.#placeOf(userId);
-    const known = this.#users[place] === userId ? (this.#fullAt[place] ?? 0) : 0;
-    // Never emptier than empty: a clock that was set back must not lock anybody out.
-    const fullAt = Math.min(Math.max(known, now), now + EMPTY_MS);
-    if (fullAt - now > TOLERANCE_MS) return Math.ceil((fullAt - now - TOLERANCE_MS) / 1_000);
+    const place = this.#placeOf(saleId, userId);
+    const intervalMs = 1_000 / perSecond;
+    const fullAt = this.#fullFrom(place, saleId, userId, now) + intervalMs;
+    const leftMs = now + EMPTY_MS - fullAt;
+    if (leftMs < -ROUNDING_MS) return -Math.ceil(-leftMs / 1_000);
     this.#users[place] = userId;
-    this.#fullAt[place] = fullAt + INTERVAL_MS;
-    return 0;
+    this.#sales[place] = saleId;
+    this.#fullAt[place] = fullAt;
+    return Math.floor((leftMs + ROUNDING_MS) / intervalMs);
   }
 
-  /** The user's place, or the one in the user's set that is free or nearest to full. */
-  #placeOf(userId: number): number {
-    const first = setOf(userId);
+  /** How many tokens a user has at a sale. */
+  left(saleId: number, userId: number, perSecond: number = limits.grabsPerSecond): number {
+    const now = this.clock.now();
+    const place = this.#placeOf(saleId, userId);
+    const leftMs = now + EMPTY_MS - this.#fullFrom(place, saleId, userId, now);
+    return Math.floor(((leftMs + ROUNDING_MS) * perSecond) / 1_000);
+  }
+
+  /** When the pair's bucket is full; `place` is the pair's or somebody else's. */
+  #fullFrom(place: number, saleId: number, userId: number, now: number): number {
+    const known = this.#users[place] === userId && this.#sales[place] === saleId;
+    // Never emptier than empty: a clock that was set back must not lock anybody out.
+    return known ? Math.min(Math.max(this.#fullAt[place] ?? 0, now), now + EMPTY_MS) : now;
+  }
+
+  /** The pair's place, or the one in its set that is free or nearest to full. */
+  #placeOf(saleId: number, userId: number): number {
+    const first = setOf(saleId, userId);
     let place = first;
     for (let way = first; way < first + WAYS; way += 1) {
-      if (this.#users[way] === userId) return way;
+      if (this.#users[way] === userId && this.#sales[way] === saleId) return way;
       if ((this.#fullAt[way] ?? 0) < (this.#fullAt[place] ?? 0)) place = way;
     }
     return place;

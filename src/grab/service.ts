@@ -9,10 +9,13 @@ export type { GrabOutcome } from "./outcome.ts";
 
 export interface Grabs {
   /**
-   * One attempt of one user on one sale of limit one. Never rejects: an outcome that is not known is
-   * `unavailable`, and repeating the attempt resolves it.
+   * One attempt of one user on one sale. `keyHash` names the attempt where the sale's limit is above one, so that
+   * its repetition is told from another; `perSecond` is the sale's own rate. Never rejects: an outcome that is not
+   * known is `unavailable`, and repeating the attempt resolves it.
    */
-  grab(saleId: number, userId: string): Promise<GrabOutcome>;
+  grab(saleId: number, userId: string, keyHash?: string, perSecond?: number): Promise<GrabOutcome>;
+  /** How many grabs the user may make at once now; undefined when rates are not limited. */
+  left(saleId: number, userId: string, perSecond?: number): number | undefined;
 }
 
 export interface GrabDeps {
@@ -31,15 +34,16 @@ export function createGrabs({ queue, soldOut, buckets, count, repeated }: GrabDe
     return outcome;
   };
   return {
-    grab(saleId, userId) {
-      const waitSeconds = buckets?.take(Number(userId)) ?? 0;
-      if (waitSeconds > 0) {
-        return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: waitSeconds }));
+    grab(saleId, userId, keyHash = "", perSecond) {
+      const left = buckets?.take(saleId, Number(userId), perSecond) ?? 0;
+      if (left < 0) {
+        return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: -left }));
       }
       const known = soldOut.answer(saleId, userId);
       if (known?.kind === "repeated") repeated(saleId, known.number, userId);
       if (known) return Promise.resolve(counted(known));
-      return queue.grab(saleId, userId, "").then(counted);
+      return queue.grab(saleId, userId, keyHash).then(counted);
     },
+    left: (saleId, userId, perSecond) => buckets?.left(saleId, Number(userId), perSecond),
   };
 }

@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 export type { Redis } from "ioredis";
 
 /** `blocking` is for connections that wait in XREAD: they have no command timeout of their own. */
-export type RedisRole = "grabs" | "reads" | "subscriber" | "worker" | "blocking";
+export type RedisRole = "grabs" | "reads" | "subscriber" | "changes" | "worker" | "blocking";
 
 const silenceMs = (role: RedisRole): number =>
   limits.redisCommandTimeoutMs + (role === "blocking" ? limits.streamBlockMs : 0) + 500;

@@ -66,7 +66,8 @@ function fakeUsers(people: Map<string, Person>, told: Told, asked: Asked): Users
       if (told.passwordsBusy) return { kind: "busy" };
       const user = people.get(foldName(username));
       if (!user) return { kind: "unknown" };
-      return { kind: user.password === password ? "ok" : "wrong_password", user };
+      if (user.password !== password) return { kind: "wrong_password", user };
+      return { kind: "ok", user, since: 0 };
     },
   };
 }
@@ -115,7 +116,7 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
   const people = new Map<string, Person>();
   const revoked = new Set<string>();
   const [told, asked] = [answers(), questions()];
-  const tokens = createTokens(FAKE_SECRET, systemClock, (id) => revoked.has(id));
+  const tokens = createTokens(FAKE_SECRET, systemClock, ({ tokenId }) => revoked.has(tokenId));
   const throttled = () => Promise.resolve(told.waitSeconds);
   const app = createApp({
     config: { classicGrabStatus: 201, trustProxy: new BlockList(), ...config },
@@ -141,7 +142,10 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
         asked.grabs.push([saleId, userId]);
         return told.grab;
       },
+      left: () => undefined,
     },
+    v1: { fetch: () => new Response("v1") },
+    v1Grab: () => new Response("v1 grab"),
     throttle: { logIn: throttled, register: throttled },
     health: { ready: () => told.ready },
     metrics: { request: (...request) => asked.requests.push(request) },
@@ -153,7 +157,7 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
   }
 
   const tokenFor = (username: string, kind: Kind = "customer", id = 7) =>
-    tokens.issue({ id, username, kind });
+    tokens.issue({ id, username, kind, since: 0 });
 
   return { app, asked, told, people, send, tokenFor };
 }

@@ -1,0 +1,153 @@
+// Every refusal of the /v1 API: its slug, its status, and the text that `/problems/<slug>` shows. A client goes by
+// the slug; the title and the help are for people.
+
+interface Refusal {
+  readonly status:
+    | 400
+    | 401
+    | 403
+    | 404
+    | 405
+    | 409
+    | 410
+    | 412
+    | 413
+    | 415
+    | 422
+    | 429
+    | 500
+    | 503;
+  readonly title: string;
+  /** What to do about it. */
+  readonly help: string;
+}
+
+export const refusals = {
+  "malformed-json": {
+    status: 400,
+    title: "The body is not JSON",
+    help: "Send one JSON object in UTF-8, complete and without half characters.",
+  },
+  unauthenticated: {
+    status: 401,
+    title: "Nobody is signed in",
+    help: "Send `Authorization: Bearer <access token>`; POST /v1/auth/login gives one.",
+  },
+  "invalid-token": {
+    status: 401,
+    title: "The token is not valid",
+    help: "Access tokens live 15 minutes. Get a new one from POST /v1/auth/refresh or /v1/auth/login.",
+  },
+  "token-revoked": {
+    status: 401,
+    title: "The token was revoked",
+    help: "The user logged out, changed the password or was disabled. Log in again.",
+  },
+  forbidden: {
+    status: 403,
+    title: "Not allowed",
+    help: "Your role may not do this. The OpenAPI document says for each route who may.",
+  },
+  "not-found": {
+    status: 404,
+    title: "There is no such thing",
+    help: "It does not exist, or it belongs to somebody else.",
+  },
+  "method-not-allowed": {
+    status: 405,
+    title: "The path has no such method",
+    help: "The Allow header lists those that it has.",
+  },
+  conflict: {
+    status: 409,
+    title: "It does not fit what is there",
+    help: "Read the thing again, and repeat the request if it still makes sense.",
+  },
+  "sold-out": {
+    status: 409,
+    title: "Sold out",
+    help: "All units are gone. Units that are given back, or added, can be grabbed again.",
+  },
+  "limit-reached": {
+    status: 409,
+    title: "You have as many as one may have",
+    help: "GET /v1/sales/{id}/grabs/me shows what you have.",
+  },
+  "not-started": {
+    status: 409,
+    title: "The sale has not begun",
+    help: "`opensAt` says when it does, and `serverTime` what the time is here.",
+  },
+  paused: {
+    status: 409,
+    title: "The sale is paused",
+    help: "It goes on when the seller resumes it.",
+  },
+  ended: {
+    status: 410,
+    title: "The sale has ended",
+    help: "`closesAt` says when it did.",
+  },
+  "key-required": {
+    status: 422,
+    title: "The grab needs an Idempotency-Key",
+    help: "One may have several units of this sale; the key tells a repeated grab from another one.",
+  },
+  "too-fast": {
+    status: 429,
+    title: "Too many grabs",
+    help: "Try again after the seconds that Retry-After gives.",
+  },
+  "idempotency-in-progress": {
+    status: 409,
+    title: "The same request is still under way",
+    help: "Repeat it in a moment with the same Idempotency-Key; the answer will be that of the first.",
+  },
+  "template-published": {
+    status: 409,
+    title: "A published template cannot change so",
+    help: "Only what hurts nobody who holds a coupon may change: name, description, more count, budget, limit or validity. `errors` names the fields.",
+  },
+  "template-state": {
+    status: 409,
+    title: "The template is in another state",
+    help: "A draft is published, a published one disabled; there is no way back.",
+  },
+  "version-mismatch": {
+    status: 412,
+    title: "It has changed meanwhile",
+    help: "Read it again, and send the new ETag in If-Match.",
+  },
+  "payload-too-large": {
+    status: 413,
+    title: "The body is too large",
+    help: "A body may have 64 KiB.",
+  },
+  "unsupported-media-type": {
+    status: 415,
+    title: "The body is of another type",
+    help: "Send `Content-Type: application/json` and no Content-Encoding.",
+  },
+  validation: {
+    status: 422,
+    title: "The request has fields that are not right",
+    help: "`errors` lists each of them with a JSON pointer, or the name of the parameter.",
+  },
+  "idempotency-key-reused": {
+    status: 422,
+    title: "The Idempotency-Key belongs to another request",
+    help: "A key stands for one request, body included. Draw a new one for another.",
+  },
+  internal: {
+    status: 500,
+    title: "Something went wrong",
+    help: "Please report it with the `instance` of the answer.",
+  },
+  unavailable: {
+    status: 503,
+    title: "The service is unavailable",
+    help: "Try again after the seconds that Retry-After gives.",
+  },
+} as const satisfies Record<string, Refusal>;
+
+export type ProblemCode = keyof typeof refusals;

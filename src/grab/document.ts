@@ -1,0 +1,118 @@
+// The routes of grabs, as the OpenAPI document shows them.
+
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Database } from "../db/client.ts";
+import { Problem } from "../problem.ts";
+import type { Redis } from "../redis/client.ts";
+import type { Edge } from "../v1/edge.ts";
+import { idParam, idSchema, jsonAnswer, refusalsOf, SIGNED_IN, timeSchema } from "../v1/schemas.ts";
+import { ownGrants } from "./own.ts";
+import type { V1GrabDeps } from "./routes.ts";
+
+const grantNumber = z
+  .int()
+  .positive()
+  .openapi({ description: "1 is the first grant of the sale." });
+const codeSchema = z.string().nullable().openapi({
+  description: "The coupon's code.",
+  example: "7K3XQ0M5R8TZB1CDWE9G",
+});
+
+const wonSchema = z
+  .object({
+    saleId: idSchema,
+    number: grantNumber,
+    code: codeSchema,
+    repeated: z.boolean().openapi({ description: "True: you had this one already." }),
+    opensAt: timeSchema.nullable(),
+    closesAt: timeSchema.nullable(),
+    durability: z.enum(["durable", "fast"]).openapi({
+      description: "durable: on the disk of Redis before this answer. fast: within a second.",
+    }),
+  })
+  .openapi("Grab");
+
+const RATE_HEADERS = z.object({
+  "RateLimit-Limit": z.string().optional(),
+  "RateLimit-Remaining": z.string().optional(),
+  "RateLimit-Reset": z.string().optional(),
+});
+
+/** Answered by grab/routes.ts, which app.ts mounts. */
+export const grabRoute = createRoute({
+  method: "post",
+  path: "/v1/sales/{id}/grab",
+  tags: ["grabs"],
+  summary: "Grab a unit",
+  description:
+    "For customers. 201 is a promise: the unit is yours whatever fails afterwards. Repeating a grab gives the " +
+    "same grant again. Where one may have several, an Idempotency-Key is required and names the grab for as long " +
+    "as the sale exists; refusals are not kept. An answer of 503 may hide a grant: repeat it.",
+  request: {
+    params: z.object({ id: idParam }),
+    headers: z.object({
+      "Idempotency-Key": z
+        .string()
+        .optional()
+        .openapi({ example: "b1946ac9-2c2b-4f5b-9b0a-1c4b1c1c1c1c" }),
+    }),
+  },
+  responses: {
+    201: { ...jsonAnswer(wonSchema, "You have won this unit."), headers: RATE_HEADERS },
+    200: { ...jsonAnswer(wonSchema, "You had this unit already."), headers: RATE_HEADERS },
+    ...refusalsOf(
+      ...SIGNED_IN,
+      ...(["not-found", "sold-out", "limit-reached", "not-started", "paused", "ended"] as const),
+      ...(["key-required", "validation", "too-fast", "unavailable"] as const),
+    ),
+  },
+});
+
+const ownGrabsSchema = z
+  .object({
+    saleId: idSchema,
+    userLimit: z.int().positive(),
+    grabs: z.array(
+      z.object({
+        number: grantNumber,
+        code: codeSchema,
+        recorded: z.boolean().openapi({ description: "True once MySQL has it." }),
+      }),
+    ),
+  })
+  .openapi("OwnGrabs");
+
+const ownGrabsRoute = (edge: Edge) =>
+  createRoute({
+    method: "get",
+    path: "/v1/sales/{id}/grabs/me",
+    tags: ["grabs"],
+    summary: "What you have of a sale",
+    middleware: edge.for("customer"),
+    request: { params: z.object({ id: idParam }) },
+    responses: {
+      200: jsonAnswer(ownGrabsSchema, "Your grants of this sale."),
+      ...refusalsOf(...SIGNED_IN, "not-found", "unavailable"),
+    },
+  });
+
+export function grabRoutes(
+  deps: Pick<V1GrabDeps, "codes" | "grabSales"> & { edge: Edge; redis: Redis; db: Database },
+) {
+  const { edge, grabSales, codes } = deps;
+  const router = edge.router();
+  router.openAPIRegistry.registerPath(grabRoute);
+  return router.openapi(ownGrabsRoute(edge), async (c) => {
+    const actor = c.get("actor");
+    if (actor.kind !== "user") throw new Problem("forbidden");
+    const { id } = c.req.valid("param");
+    const sale = grabSales.peek(id) ?? (await grabSales.get(id));
+    if (sale === undefined) throw new Problem("not-found");
+    const own = await ownGrants(deps, id, actor.userId);
+    const grabs = own.map(({ number, recorded }) => {
+      const code = codes.codeOf(sale.codeKey, id, number, actor.userId) ?? null;
+      return { number, code, recorded };
+    });
+    return c.json({ saleId: id, userLimit: sale.userLimit, grabs }, 200);
+  });
+}

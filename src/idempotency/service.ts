@@ -1,0 +1,147 @@
+// Answers to POST requests, kept for a day under who asked and their Idempotency-Key, so that a repeat gets the
+// same one. A row is claimed before the request is executed. If the process dies in between, the claim runs out and
+// a repeat executes the request again: what it makes carries the same request key, which is unique, so it is not
+// made twice.
+
+import { createHash, randomUUID } from "node:crypto";
+import { and, eq, isNull, lt, sql } from "drizzle-orm";
+import type { Database } from "../db/client.ts";
+import { isDuplicate, reasonOf } from "../db/errors.ts";
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import { idempotencyKeys } from "./table.ts";
+
+export interface KeptAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly contentType: string;
+}
+
+export type Turn =
+  | {
+      readonly kind: "first";
+      readonly requestKey: string;
+      /** Never rejects: the request has taken effect, whether or not its answer could be kept. */
+      keep(answer: KeptAnswer): Promise<void>;
+      /** Gives the claim back, so that a repeat executes the request. Never rejects. */
+      forget(): Promise<void>;
+    }
+  | { readonly kind: "replay"; readonly answer: KeptAnswer }
+  | { readonly kind: "busy" }
+  | { readonly kind: "reused" };
+
+export interface Answers {
+  /** Claims the key for `asked`, the request as text. Throws MySQL's error. */
+  begin(actor: string, key: string, asked: string): Promise<Turn>;
+  /** Begins to delete what is older than a day; returns how to stop. */
+  start(): () => void;
+}
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+const busyUntil = sql`UTC_TIMESTAMP(3) + INTERVAL ${sql.raw(String(limits.idempotencyBusySeconds))} SECOND`;
+const dayAgo = sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
+
+export function createAnswers({ db, log }: { db: Database; log: Log }): Answers {
+  function first(requestKey: string, owner: string): Turn {
+    const mine = and(eq(idempotencyKeys.requestKey, requestKey), eq(idempotencyKeys.owner, owner));
+    const quietly = async (work: Promise<unknown>) => {
+      await work.catch((error) => log.warn({ reason: reasonOf(error) }, "an answer is not kept"));
+    };
+    return {
+      kind: "first",
+      requestKey,
+      keep: ({ status, body, contentType }) =>
+        quietly(
+          db
+            .update(idempotencyKeys)
+            .set({ owner: null, status, body: `${contentType}\n${body}` })
+            .where(mine),
+        ),
+      forget: () => quietly(db.delete(idempotencyKeys).where(mine)),
+    };
+  }
+
+  async function claim(requestKey: string, fingerprint: string): Promise<Turn | undefined> {
+    const owner = randomUUID();
+    try {
+      await db.insert(idempotencyKeys).values({ requestKey, fingerprint, owner, busyUntil });
+      return first(requestKey, owner);
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** What stands under a key that is taken; undefined when it is gone meanwhile. */
+  async function standing(requestKey: string, fingerprint: string): Promise<Turn | undefined> {
+    const [row] = await db
+      .select({
+        fingerprint: idempotencyKeys.fingerprint,
+        owner: idempotencyKeys.owner,
+        status: idempotencyKeys.status,
+        body: idempotencyKeys.body,
+        isLate: sql<number>`${idempotencyKeys.busyUntil} < UTC_TIMESTAMP(3)`,
+        isOld: sql<number>`${idempotencyKeys.createdAt} < ${dayAgo}`,
+      })
+      .from(idempotencyKeys)
+      .where(eq(idempotencyKeys.requestKey, requestKey));
+    if (!row) return undefined;
+    if (row.isOld) {
+      await db
+        .delete(idempotencyKeys)
+        .where(
+          and(eq(idempotencyKeys.requestKey, requestKey), lt(idempotencyKeys.createdAt, dayAgo)),
+        );
+      return undefined;
+    }
+    if (row.fingerprint !== fingerprint) return { kind: "reused" };
+    if (row.owner === null) {
+      const text = row.body ?? "";
+      const line = text.indexOf("\n");
+      const [contentType, body] = [text.slice(0, line), text.slice(line + 1)];
+      return { kind: "replay", answer: { status: row.status ?? 200, body, contentType } };
+    }
+    if (!row.isLate) return { kind: "busy" };
+    const owner = randomUUID();
+    const [taken] = await db
+      .update(idempotencyKeys)
+      .set({ owner, busyUntil })
+      .where(
+        and(
+          eq(idempotencyKeys.requestKey, requestKey),
+          eq(idempotencyKeys.owner, row.owner),
+          isNull(idempotencyKeys.status),
+        ),
+      );
+    return taken.affectedRows === 1 ? first(requestKey, owner) : { kind: "busy" };
+  }
+
+  return {
+    async begin(actor, key, asked) {
+      const requestKey = hash(`${actor}\n${key}`);
+      const fingerprint = hash(asked);
+      // A row may be deleted between the two questions, and once only.
+      for (let round = 0; round < 2; round += 1) {
+        const turn =
+          (await claim(requestKey, fingerprint)) ?? (await standing(requestKey, fingerprint));
+        if (turn) return turn;
+      }
+      return { kind: "busy" };
+    },
+
+    start() {
+      const purge = () =>
+        db
+          .delete(idempotencyKeys)
+          .where(lt(idempotencyKeys.createdAt, dayAgo))
+          .limit(limits.idempotencyPurgedPerPass)
+          .then(
+            () => undefined,
+            (error) => log.warn({ reason: reasonOf(error) }, "old answers are not deleted"),
+          );
+      const timer = setInterval(() => void purge(), limits.idempotencyPurgeMs);
+      return () => clearInterval(timer);
+    },
+  };
+}

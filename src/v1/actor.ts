@@ -1,0 +1,56 @@
+// Who asks. On /v1 a token stands behind `Bearer`; a service shows its key in the same place.
+
+import type { Tokens } from "../auth/token.ts";
+import { Problem } from "../problem.ts";
+
+export type Role = "customer" | "seller" | "admin" | "service";
+
+/** `name` says in logs, histories and request keys who it was. */
+export type Actor =
+  | {
+      readonly kind: "user";
+      readonly userId: number;
+      readonly username: string;
+      readonly role: Exclude<Role, "service">;
+      readonly name: string;
+      readonly tokenId: string;
+      /** Seconds since the epoch. */
+      readonly expiresAt: number;
+    }
+  | {
+      readonly kind: "key";
+      readonly keyId: number;
+      readonly role: "service";
+      readonly name: string;
+    };
+
+/** Looks up the keys of services. */
+export interface Keys {
+  find(key: string): Promise<{ keyId: number; name: string } | undefined>;
+}
+
+const SCHEME = "bearer ";
+const KEY_PREFIX = "dbk_";
+
+/** Who sent an `Authorization` header. Throws the 401 that says what is wrong with it. */
+export async function actorOf(
+  header: string | null,
+  { tokens, keys }: { tokens: Pick<Tokens, "verify">; keys: Keys },
+): Promise<Actor> {
+  if (header === null || header.slice(0, SCHEME.length).toLowerCase() !== SCHEME)
+    throw new Problem("unauthenticated");
+  const credential = header.slice(SCHEME.length).trim();
+  if (credential.startsWith(KEY_PREFIX)) {
+    const key = await keys.find(credential);
+    if (key === undefined) throw new Problem("invalid-token", { detail: "No such key." });
+    return { kind: "key", keyId: key.keyId, role: "service", name: `key:${key.keyId}` };
+  }
+  const check = tokens.verify(header);
+  if (!check.ok) throw new Problem(check.reason === "revoked" ? "token-revoked" : "invalid-token");
+  const { userId, username, kind, tokenId, expiresAt } = check.claims;
+  return {
+    kind: "user",
+    ...{ userId: Number(userId), username, role: kind === "saler" ? "seller" : kind },
+    ...{ name: `user:${userId}`, tokenId, expiresAt },
+  };
+}

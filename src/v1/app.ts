@@ -1,0 +1,67 @@
+// The /v1 API: its features side by side, and what becomes of what they throw.
+
+import { HTTPException } from "hono/http-exception";
+import { matchedRoutes } from "hono/route";
+import { reasonOf } from "../db/errors.ts";
+import { grabRoutes } from "../grab/document.ts";
+import type { Log } from "../log.ts";
+import { methodsIn } from "../methods.ts";
+import { isOutage } from "../outage.ts";
+import { Problem, problemResponse } from "../problem.ts";
+import { addDocs } from "./docs.ts";
+import type { Edge } from "./edge.ts";
+
+export type V1Deps = Parameters<typeof grabRoutes>[0] & {
+  readonly edge: Edge;
+  readonly log: Log;
+  readonly metrics: { request(method: string, pattern: string, status: number): void };
+};
+
+/** The routes of all features; the type is what hono/client needs. */
+function routesOf(deps: V1Deps) {
+  return deps.edge.router().route("/", grabRoutes(deps));
+}
+
+/** The type for `hc<V1>(url)` of hono/client. */
+export type V1 = ReturnType<typeof routesOf>;
+
+export function createV1(deps: V1Deps): V1 {
+  const { log, metrics } = deps;
+  const app = deps.edge.router();
+  app.use(async (c, next) => {
+    await next();
+    // What every request passes stands at "/*"; the last route is the one that answered.
+    const pattern = matchedRoutes(c).at(-1)?.path ?? "/*";
+    metrics.request(c.req.method, pattern === "/*" ? "unmatched" : pattern, c.res.status);
+  });
+  const routes = app.route("/", routesOf(deps));
+  addDocs(app);
+  const methodsOf = methodsIn(
+    app.routes
+      .filter(({ method }) => method !== "ALL")
+      .map(({ method, path }) => ({ method, pattern: path })),
+  );
+  app.notFound((c) => {
+    const methods = methodsOf(c.req.path);
+    if (methods.length === 0) return problemResponse("not-found");
+    return problemResponse("method-not-allowed", { headers: { Allow: methods.join(", ") } });
+  });
+
+  /** Nothing of an error is told but an id; the log has the rest under the same id. */
+  app.onError((error, c) => {
+    if (error instanceof Problem) return problemResponse(error.code, error.particulars);
+    if (error instanceof HTTPException && error.status < 500)
+      return problemResponse(error.status === 415 ? "unsupported-media-type" : "malformed-json");
+    const requestId = crypto.randomUUID();
+    const pattern = matchedRoutes(c).at(-1)?.path;
+    const event = { requestId, method: c.req.method, pattern, reason: reasonOf(error) };
+    if (isOutage(error)) {
+      log.warn(event, "request refused: a server is away");
+      return problemResponse("unavailable", {}, requestId);
+    }
+    const stack = error.stack?.split("\n    at ").slice(1, 9);
+    log.error({ ...event, stack }, "request failed");
+    return problemResponse("internal", {}, requestId);
+  });
+  return routes;
+}

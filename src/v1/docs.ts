@@ -1,0 +1,99 @@
+// The pages that explain the API: the OpenAPI document, Swagger UI over it with all its files served from here, so
+// that it works without the internet, and a page for each kind of refusal.
+
+import { refusals } from "../errors.ts";
+import { Problem } from "../problem.ts";
+import type { Edge } from "./edge.ts";
+
+const INFO = {
+  openapi: "3.1.0",
+  info: {
+    title: "Doorbuster",
+    version: "1.0.0",
+    description:
+      "Flash sales of coupons. Money is in minor units with an ISO 4217 currency, times are RFC 3339 in UTC. " +
+      "Refusals are RFC 9457 problem documents. A POST may carry an `Idempotency-Key`: repeated with the same " +
+      "body within 24 hours it gets the same answer, marked `Idempotent-Replayed: true`.",
+  },
+  security: [{ bearer: [] }],
+};
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Doorbuster API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="api"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`;
+
+const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", validatorUrl: null, deepLinking: true });
+`;
+
+// Scripts and styles from here only; Swagger UI sets styles of its own and has its pictures inside.
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
+
+const text = (body: string, type: string): Response =>
+  new Response(body, {
+    headers: {
+      "Content-Type": `${type}; charset=utf-8`,
+      "Content-Security-Policy": POLICY,
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
+
+const assetOf = (name: string): string =>
+  Bun.resolveSync(`swagger-ui-dist/${name}`, import.meta.dir);
+
+const asset = (name: string, type: string): Response =>
+  new Response(Bun.file(assetOf(name)), {
+    headers: {
+      "Content-Type": `${type}; charset=utf-8`,
+      "Cache-Control": "public, max-age=86400",
+      "X-Content-Type-Options": "nosniff",
+    },
+  });
+
+const escapeHtml = (plain: string): string =>
+  plain.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("`", "");
+
+function problemPage(code: string): Response {
+  const refusal = Object.entries(refusals).find(([slug]) => slug === code)?.[1];
+  if (refusal === undefined) throw new Problem("not-found");
+  const { status, title, help } = refusal;
+  return text(
+    `<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title>` +
+      `<h1>${escapeHtml(title)}</h1><p><code>${code}</code>, HTTP status ${status}</p>` +
+      `<p>${escapeHtml(help)}</p></html>\n`,
+    "text/html",
+  );
+}
+
+/** Adds the pages to the app whose document they show. */
+export function addDocs(app: ReturnType<Edge["router"]>): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    ...{ type: "http", scheme: "bearer" },
+    description: "An access token of POST /v1/auth/login, or a service's key.",
+  });
+  let document: string | undefined;
+  app.get("/openapi.json", () => {
+    document ??= JSON.stringify(app.getOpenAPI31Document(INFO));
+    return new Response(document, {
+      headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
+    });
+  });
+  app.get("/docs", () => text(PAGE, "text/html"));
+  app.get("/docs/start.js", () => text(START, "text/javascript"));
+  app.get("/docs/swagger-ui.css", () => asset("swagger-ui.css", "text/css"));
+  app.get("/docs/swagger-ui-bundle.js", () => asset("swagger-ui-bundle.js", "text/javascript"));
+  app.get("/problems/:code", (c) => problemPage(c.req.param("code")));
+}

@@ -1,0 +1,148 @@
+// What every route of /v1 has in front of it, in this order: who asks, the body, the Idempotency-Key; then its own
+// schemas. Routes take these from here, so that none is forgotten and none comes in another order.
+
+import { OpenAPIHono, type z } from "@hono/zod-openapi";
+import type { Server } from "bun";
+import type { MiddlewareHandler } from "hono";
+import type { Tokens } from "../auth/token.ts";
+import { readText } from "../body.ts";
+import type { Answers } from "../idempotency/service.ts";
+import { type FieldError, Problem } from "../problem.ts";
+import { type Actor, actorOf, type Keys, type Role } from "./actor.ts";
+
+export interface V1Env {
+  /** `server` is the one that a request came in by, absent in tests. */
+  Bindings: { server: Server<unknown> | undefined };
+  Variables: {
+    actor: Actor;
+    /** What makes a POST with an Idempotency-Key one and the same however often it comes; null without a key. */
+    requestKey: string | null;
+  };
+}
+
+type Handler = MiddlewareHandler<V1Env>;
+
+export interface Edge {
+  /** A router for one feature's routes. */
+  router(): OpenAPIHono<V1Env>;
+  /** For reading: these roles only, all signed-in ones if none is given. */
+  for(...roles: Role[]): Handler[];
+  /** For PATCH, PUT and DELETE: with a body, without an Idempotency-Key. */
+  changing(...roles: Role[]): Handler[];
+  /** For POST: with a body and an Idempotency-Key. */
+  posting(...roles: Role[]): Handler[];
+  /** For POST by whoever comes: a body, nothing else. */
+  readonly open: Handler[];
+}
+
+/** The errors of one schema as fields: one for each that is not right. */
+export function fieldErrors(error: z.ZodError, target: string): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    const paths =
+      issue.code === "unrecognized_keys"
+        ? issue.keys.map((key) => [...issue.path, key])
+        : [issue.path];
+    const detail = issue.code === "unrecognized_keys" ? "There is no such field." : issue.message;
+    return paths.map((path) =>
+      target === "json"
+        ? { pointer: path.map((step) => `/${escapeStep(String(step))}`).join(""), detail }
+        : { parameter: path.join("."), detail },
+    );
+  });
+}
+
+const escapeStep = (step: string): string => step.replaceAll("~", "~0").replaceAll("/", "~1");
+
+const router = () =>
+  new OpenAPIHono<V1Env>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      // A path that cannot name anything names nothing.
+      if (result.target === "param") throw new Problem("not-found");
+      throw new Problem("validation", {
+        errors: fieldErrors(result.error as z.ZodError, result.target),
+      });
+    },
+  });
+
+const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+
+/** Reads the body within its bounds, before a schema looks at it. */
+const withBody: Handler = async (c, next) => {
+  const body = await readText(c.req.raw);
+  if (!body.ok) {
+    switch (body.reason) {
+      case "too_large":
+        throw new Problem("payload-too-large", { headers: { Connection: "close" } });
+      case "encoded":
+        throw new Problem("unsupported-media-type");
+      case "malformed":
+        throw new Problem("malformed-json");
+    }
+  }
+  if (body.text !== "" && !JSON_TYPE.test(c.req.header("content-type") ?? ""))
+    throw new Problem("unsupported-media-type");
+  c.req.bodyCache.text = Promise.resolve(body.text) as never;
+  await next();
+};
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+export function createEdge(deps: {
+  tokens: Pick<Tokens, "verify">;
+  keys: Keys;
+  answers: Answers;
+}): Edge {
+  const only =
+    (roles: readonly Role[]): Handler =>
+    async (c, next) => {
+      const actor = await actorOf(c.req.raw.headers.get("authorization"), deps);
+      if (roles.length > 0 && !roles.includes(actor.role))
+        throw new Problem("forbidden", { detail: `This is for: ${roles.join(", ")}.` });
+      c.set("actor", actor);
+      await next();
+    };
+
+  const once: Handler = async (c, next) => {
+    const key = c.req.header("idempotency-key");
+    c.set("requestKey", null);
+    if (key === undefined) return next();
+    if (!KEY.test(key)) {
+      const detail = "An Idempotency-Key is 1 to 255 printable ASCII characters without spaces.";
+      throw new Problem("validation", { errors: [{ parameter: "Idempotency-Key", detail }] });
+    }
+    const text = await c.req.text();
+    const asked = `${c.req.method} ${c.req.url}\n${text}`;
+    const turn = await deps.answers.begin(c.get("actor").name, key, asked);
+    switch (turn.kind) {
+      case "reused":
+        throw new Problem("idempotency-key-reused");
+      case "busy":
+        throw new Problem("idempotency-in-progress", { headers: { "Retry-After": "1" } });
+      case "replay": {
+        const { status, body, contentType } = turn.answer;
+        const headers = { "Content-Type": contentType, "Idempotent-Replayed": "true" };
+        return new Response(status === 204 ? null : body, {
+          status,
+          headers: { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", ...headers },
+        });
+      }
+      case "first":
+        break;
+    }
+    c.set("requestKey", turn.requestKey);
+    await next();
+    const contentType = c.res.headers.get("content-type") ?? "";
+    // What a server's absence has caused is no answer to keep: a repeat shall try again.
+    if (c.res.status >= 500) await turn.forget();
+    else await turn.keep({ status: c.res.status, body: await c.res.clone().text(), contentType });
+  };
+
+  return {
+    router,
+    for: (...roles) => [only(roles)],
+    changing: (...roles) => [only(roles), withBody],
+    posting: (...roles) => [only(roles), withBody, once],
+    open: [withBody],
+  };
+}

@@ -1,0 +1,51 @@
+// Everything that /v1 is made of, put together.
+
+import type { Tokens } from "../auth/token.ts";
+import type { Levels } from "../cache/levels.ts";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import { createCouponCodes } from "../coupons/code.ts";
+import type { Database } from "../db/client.ts";
+import { createV1Grab } from "../grab/routes.ts";
+import { type GrabSale, loadGrabSale, parseGrabSale } from "../grab/sale.ts";
+import type { Grabs } from "../grab/service.ts";
+import { createAnswers } from "../idempotency/service.ts";
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import type { Redis } from "../redis/client.ts";
+import type { Keys } from "./actor.ts";
+import { createV1, type V1Deps } from "./app.ts";
+import { createEdge } from "./edge.ts";
+
+interface PartsDeps {
+  readonly config: Pick<Config, "codeSecrets" | "durability">;
+  readonly db: Database;
+  readonly redis: Redis;
+  readonly levels: Levels;
+  readonly tokens: Tokens;
+  readonly keys: Keys;
+  readonly grabs: Grabs;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: V1Deps["metrics"];
+}
+
+/** `start` begins what /v1 does in the background and returns how to stop it. */
+export function createV1Parts(deps: PartsDeps) {
+  const { config, db, redis, levels, tokens, keys, grabs, clock, log, metrics } = deps;
+  const answers = createAnswers({ db, log });
+  const codes = createCouponCodes(config.codeSecrets);
+  const edge = createEdge({ tokens, keys, answers });
+  const grabSales = levels.lookup<number, GrabSale>({
+    kind: "sale",
+    entriesMax: limits.cacheSalesMax,
+    load: (id) => loadGrabSale(db, id),
+    parse: parseGrabSale,
+  });
+  const { durability } = config;
+  return {
+    v1: createV1({ edge, log, metrics, redis, db, grabSales, codes }),
+    v1Grab: createV1Grab({ tokens, grabSales, grabs, codes, durability, now: () => clock.now() }),
+    start: (): (() => void) => answers.start(),
+  };
+}

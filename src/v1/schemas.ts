@@ -1,0 +1,101 @@
+// Schemas and answers that routes of /v1 share.
+
+import { z } from "@hono/zod-openapi";
+import { type ProblemCode, refusals } from "../errors.ts";
+
+/** An id in a path. */
+export const idParam = z
+  .string()
+  .regex(/^[1-9]\d{0,14}$/)
+  .transform(Number)
+  .openapi({ type: "integer", example: 42 });
+
+export const idSchema = z.int().positive().openapi({ example: 42 });
+
+/** Minor units of a currency, such as cents. */
+export const amountSchema = (max: number) =>
+  z.int().min(0).max(max).openapi({ description: "Minor units, such as cents.", example: 500 });
+
+export const currencySchema = z
+  .string()
+  .regex(/^[A-Z]{3}$/, "Use an ISO 4217 code such as CNY.")
+  .openapi({ description: "ISO 4217.", example: "CNY" });
+
+/** RFC 3339, with a zone; becomes a Date. */
+export const instantSchema = z.iso
+  .datetime({
+    offset: true,
+    error: "Use an RFC 3339 time with a zone, such as 2027-01-01T20:00:00.000Z.",
+  })
+  .transform((text) => new Date(text))
+  .openapi({ type: "string", format: "date-time", example: "2027-01-01T20:00:00.000Z" });
+
+/** A time in an answer. */
+export const timeSchema = z.iso.datetime().openapi({ example: "2027-01-01T20:00:00.000Z" });
+
+const problemSchema = z
+  .looseObject({
+    type: z.string().openapi({ example: "/problems/not-found" }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string(),
+    code: z.string().openapi({ example: "not_found" }),
+    errors: z
+      .array(
+        z.object({
+          pointer: z.string().optional(),
+          parameter: z.string().optional(),
+          detail: z.string(),
+        }),
+      )
+      .optional(),
+  })
+  .openapi("Problem", { description: "RFC 9457. `type` is served by this service." });
+
+/** A body in a route's `request`. */
+export const jsonBody = <Schema extends z.ZodType>(schema: Schema) => ({
+  body: { required: true, content: { "application/json": { schema } } },
+});
+
+/** A body in a route's `responses`. */
+export const jsonAnswer = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+
+/**
+ * The refusals of a route, for its `responses`. They are documented; a typed client sees what succeeds, and asks
+ * `response.ok` first.
+ */
+export function refusalsOf(...codes: ProblemCode[]): Record<never, never> {
+  const byStatus = Map.groupBy(new Set(codes), (code) => refusals[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, ofStatus]) => [
+      status,
+      {
+        description: ofStatus.map((code) => `${refusals[code].title} (\`${code}\`).`).join(" "),
+        content: { "application/problem+json": { schema: problemSchema } },
+      },
+    ]),
+  );
+}
+
+/** What any route for signed-in users may refuse. */
+export const SIGNED_IN = [
+  "unauthenticated",
+  "invalid-token",
+  "token-revoked",
+  "forbidden",
+] as const;
+
+/** What any route with a body may refuse. */
+export const WITH_BODY = [
+  "malformed-json",
+  "payload-too-large",
+  "unsupported-media-type",
+  "validation",
+] as const;
+
+/** What a POST with an Idempotency-Key may refuse besides. */
+export const ONCE = ["idempotency-key-reused", "idempotency-in-progress"] as const;

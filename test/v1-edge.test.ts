@@ -1,0 +1,88 @@
+// What all of /v1 has in common: who may ask, what a body must be, how refusals look, and the pages about it.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { startApi, type TestApi } from "./harness/api.ts";
+import { mintCustomer } from "./harness/http.ts";
+import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { v1 } from "./harness/v1.ts";
+
+let api: TestApi;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  api = await startApi({ REDIS_URL: redis.url, DATABASE_URL: database.url });
+});
+afterAll(stopEverything);
+
+const ask = (what: string, sending = {}) => v1(api.url, what, sending);
+
+describe("a refusal", () => {
+  test("is a problem document whose type the service itself explains", async () => {
+    const { status, headers, body } = await ask("GET /v1/nothing");
+    expect(status).toBe(404);
+    expect(headers.get("content-type")).toBe("application/problem+json");
+    expect(headers.get("cache-control")).toBe("no-store");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(body).toMatchObject({ type: "/problems/not-found", status: 404, code: "not_found" });
+    const page = await fetch(api.url + body.type);
+    expect(page.status).toBe(200);
+    expect(await page.text()).toContain(body.title);
+  });
+
+  test("of a kind that does not exist has no page", async () => {
+    expect((await ask("GET /problems/nothing")).status).toBe(404);
+    expect((await ask("GET /problems/constructor")).status).toBe(404);
+  });
+
+  test("names the methods that a path has instead", async () => {
+    const { status, headers } = await ask("PUT /openapi.json", { body: {} });
+    expect([status, headers.get("allow")]).toEqual([405, "GET"]);
+  });
+});
+
+describe("who asks", () => {
+  const grabs = "GET /v1/sales/1/grabs/me";
+
+  test("without a token, or with a token that is not behind Bearer, is nobody", async () => {
+    const { token } = await mintCustomer();
+    for (const headers of [{}, { Authorization: token }, { Authorization: `Basic ${token}` }]) {
+      const answer = await ask(grabs, { headers });
+      expect([answer.status, answer.body.code]).toEqual([401, "unauthenticated"]);
+      expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+    }
+  });
+
+  test("with a token or a key that is not one is told so", async () => {
+    for (const token of ["x", "a.b.c", "dbk_nothing"]) {
+      const answer = await ask(grabs, { token });
+      expect([answer.status, answer.body.code]).toEqual([401, "invalid_token"]);
+    }
+  });
+});
+
+describe("the document", () => {
+  test("is OpenAPI 3.1 with every refusal as a problem", async () => {
+    const { status, body } = await ask("GET /openapi.json");
+    expect([status, body.openapi]).toEqual([200, "3.1.0"]);
+    for (const path of Object.values<Record<string, { responses: object }>>(body.paths)) {
+      for (const { responses } of Object.values(path)) {
+        for (const [code, response] of Object.entries<{ content: object }>(responses)) {
+          if (Number(code) >= 400)
+            expect(Object.keys(response.content)).toEqual(["application/problem+json"]);
+        }
+      }
+    }
+  });
+
+  test("is shown by a page whose files all come from here", async () => {
+    const page = await (await fetch(`${api.url}/docs`)).text();
+    const files = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = ""]) => file);
+    const own = files.filter((file) => !file.startsWith("data:"));
+    expect(own.length).toBeGreaterThan(2);
+    for (const file of own) {
+      expect(file.startsWith("/docs/")).toBe(true);
+      const response = await fetch(api.url + file);
+      expect([file, response.status]).toEqual([file, 200]);
+    }
+  });
+});
