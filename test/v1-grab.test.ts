@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
+import { coupons } from "../src/coupons/table.ts";
+import { limits } from "../src/limits.ts";
+import { saleKeys } from "../src/redis/keys.ts";
+import { startApi, type TestApi } from "./harness/api.ts";
+import { mintCustomer, newUser } from "./harness/http.ts";
+import { newSale } from "./harness/sales.ts";
+import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { type Behind, behind } from "./harness/service.ts";
+import { until } from "./harness/until.ts";
+import { v1 } from "./harness/v1.ts";
+
+let api: TestApi;
+let past: Behind;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  [api, past] = await Promise.all([startApi(settings), behind(settings)]);
+});
+afterAll(stopEverything);
+
+const grab = (saleId: number | string, token?: string, key?: string) =>
+  v1(api.url, `POST /v1/sales/${saleId}/grab`, { token, ...(key === undefined ? {} : { key }) });
+const mine = (saleId: number, token: string) =>
+  v1(api.url, `GET /v1/sales/${saleId}/grabs/me`, { token });
+
+const HOUR_MS = 3_600_000;
+
+describe("a grab", () => {
+  test("that wins is answered with number, code and durability, and the same again when repeated", async () => {
+    const saleId = await newSale(past, 2);
+    const [one, other] = [await mintCustomer(), await mintCustomer()];
+    const first = await grab(saleId, one.token);
+    expect(first.status).toBe(201);
+    expect(first.body).toEqual({
+      ...{ saleId, number: 1, code: expect.stringMatching(/^[0-9A-Z]{20}$/), repeated: false },
+      ...{ opensAt: null, closesAt: null, durability: "durable" },
+    });
+    const again = await grab(saleId, one.token);
+    expect([again.status, again.body]).toEqual([200, { ...first.body, repeated: true }]);
+    const second = await grab(saleId, other.token);
+    expect([second.status, second.body.number]).toEqual([201, 2]);
+    expect(second.body.code).not.toBe(first.body.code);
+  });
+
+  test("becomes a coupon with the code of the answer", async () => {
+    const saleId = await newSale(past, 1);
+    const { id, token } = await mintCustomer();
+    const { body } = await grab(saleId, token);
+    const row = await until("the coupon", async () => {
+      const [found] = await past.db.select().from(coupons).where(eq(coupons.saleId, saleId));
+      return found;
+    });
+    expect(row).toMatchObject({ code: body.code, userId: id, grantNo: 1, state: "unused" });
+  });
+
+  test("of one who has won is answered the same when the sale is sold out", async () => {
+    const saleId = await newSale(past, 1);
+    const [winner, loser] = [await mintCustomer(), await mintCustomer()];
+    const won = await grab(saleId, winner.token);
+    for (let round = 0; round < 3; round += 1) {
+      const lost = await grab(saleId, loser.token);
+      expect([lost.status, lost.body.code]).toEqual([409, "sold_out"]);
+      const again = await grab(saleId, winner.token);
+      expect([again.status, again.body.number]).toEqual([200, won.body.number]);
+    }
+  });
+
+  test("of several needs a key each: the key repeats it, another key is another grab, up to the limit", async () => {
+    const saleId = await newSale(past, 10, { userLimit: 2 });
+    const { token } = await mintCustomer();
+    const without = await grab(saleId, token);
+    expect([without.status, without.body.code]).toEqual([422, "key_required"]);
+    const [a, b] = [await grab(saleId, token, "a"), await grab(saleId, token, "b")];
+    expect([a.status, b.status]).toEqual([201, 201]);
+    expect((await grab(saleId, token, "a")).body).toEqual({ ...a.body, repeated: true });
+    const third = await grab(saleId, token, "c");
+    expect([third.status, third.body.code, third.body.limit]).toEqual([409, "limit_reached", 2]);
+    expect((await mine(saleId, token)).body).toMatchObject({
+      userLimit: 2,
+      grabs: [{ number: a.body.number }, { number: b.body.number }],
+    });
+  });
+
+  test("whose refusal came first is not held to it", async () => {
+    const saleId = await newSale(past, 1, { userLimit: 2, state: "paused" });
+    const { token } = await mintCustomer();
+    expect((await grab(saleId, token, "k")).body.code).toBe("paused");
+    await past.redis.hset(saleKeys(saleId).sale, "state", "open");
+    expect((await grab(saleId, token, "k")).status).toBe(201);
+  });
+});
+
+describe("a grab is refused", () => {
+  test("before the sale opens, with the time it does and the time it is", async () => {
+    const opensAt = new Date(Date.now() + HOUR_MS);
+    const saleId = await newSale(past, 1, { opensAt });
+    const { status, body } = await grab(saleId, (await mintCustomer()).token);
+    expect([status, body.code, body.opensAt]).toEqual([409, "not_started", opensAt.toISOString()]);
+    expect(Math.abs(Date.parse(body.serverTime) - Date.now())).toBeLessThan(60_000);
+  });
+
+  test("after it has ended, and while it is paused", async () => {
+    const ended = await newSale(past, 1, { closesAt: new Date(Date.now() - HOUR_MS) });
+    const paused = await newSale(past, 1, { state: "paused" });
+    const { token } = await mintCustomer();
+    expect((await grab(ended, token)).status).toBe(410);
+    const answer = await grab(paused, token);
+    expect([answer.status, answer.body.code]).toEqual([409, "paused"]);
+  });
+
+  test("when it comes too fast for this sale, and the headers say how fast is not", async () => {
+    const saleId = await newSale(past, 1, { grabsPerSecond: 1 });
+    const other = await newSale(past, 1);
+    const { token } = await mintCustomer();
+    const first = await grab(saleId, token);
+    expect(first.headers.get("ratelimit-limit")).toBe(String(limits.grabsBurstSeconds));
+    const left = Number(first.headers.get("ratelimit-remaining"));
+    expect(left).toBe(limits.grabsBurstSeconds - 1);
+    for (let round = 0; round < left; round += 1) await grab(saleId, token);
+    const refused = await grab(saleId, token);
+    expect([refused.status, refused.body.code]).toEqual([429, "too_fast"]);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await grab(other, token)).status).toBe(201);
+  });
+
+  test("to sellers, to nobody, and at sales that do not exist", async () => {
+    const saleId = await newSale(past, 1);
+    const seller = await newUser(api.url, "seller");
+    const { token } = await mintCustomer();
+    expect((await grab(saleId, seller.token)).status).toBe(403);
+    expect((await grab(saleId)).status).toBe(401);
+    for (const id of ["0", "-1", "1.5", "x", "999999999", "9".repeat(30), "%00"])
+      expect([id, (await grab(id, token)).status]).toEqual([id, 404]);
+  });
+});
+
+test("what one has of a sale is known at once, and recorded soon", async () => {
+  const saleId = await newSale(past, 3);
+  const { token } = await mintCustomer();
+  expect((await mine(saleId, token)).body.grabs).toEqual([]);
+  const { body } = await grab(saleId, token);
+  const { grabs } = (await mine(saleId, token)).body;
+  expect(grabs).toMatchObject([{ number: body.number, code: body.code }]);
+  await until("the row", async () => (await mine(saleId, token)).body.grabs[0].recorded === true);
+});
+
+test("500 simultaneous grabs of one user have one winner, and all know the same number", async () => {
+  const saleId = await newSale(past, 500, { grabsPerSecond: 1_000 });
+  const { token } = await mintCustomer();
+  const answers = await Promise.all(Array.from({ length: 500 }, () => grab(saleId, token)));
+  const counts = Map.groupBy(answers, ({ status }) => status);
+  expect([counts.get(201)?.length, counts.get(200)?.length]).toEqual([1, 499]);
+  expect(new Set(answers.map(({ body }) => body.code)).size).toBe(1);
+});
