@@ -8,6 +8,7 @@ import { LRUCache } from "lru-cache";
 import { Frequency } from "./frequency.ts";
 
 const WINDOW_SHARE = 0.01;
+const PROTECTED_SHARE = 0.8;
 /** What an entry takes besides its text: slot, lists, key. */
 const ENTRY_BYTES = 200;
 
@@ -34,37 +35,44 @@ export interface MemoryOptions {
   readonly ttlMs: number;
 }
 
+type List<Key extends string | number, Value> = LRUCache<Key, OwnSlot<Key, Value>>;
+
 export class Memory<Key extends string | number, Value extends object> {
   readonly #frequency: Frequency;
-  readonly #window: LRUCache<Key, OwnSlot<Key, Value>>;
-  readonly #main: LRUCache<Key, OwnSlot<Key, Value>>;
+  readonly #window: List<Key, Value>;
+  readonly #probation: List<Key, Value>;
+  readonly #protected: List<Key, Value>;
+  readonly #mainEntries: number;
+  readonly #mainBytes: number;
   readonly #ttlMs: number;
 
   constructor({ entriesMax, bytesMax, ttlMs }: MemoryOptions) {
-    const window = Math.max(1, Math.round(entriesMax * WINDOW_SHARE));
+    const windowEntries = Math.max(1, Math.round(entriesMax * WINDOW_SHARE));
     const windowBytes = Math.max(1, Math.round(bytesMax * WINDOW_SHARE));
+    this.#mainEntries = Math.max(1, entriesMax - windowEntries);
+    this.#mainBytes = Math.max(1, bytesMax - windowBytes);
     this.#ttlMs = ttlMs;
     this.#frequency = new Frequency(entriesMax);
-    this.#window = new LRUCache({
-      ...{ max: window, maxSize: windowBytes },
-      sizeCalculation: (slot) => slot.bytes,
-      dispose: (slot, _key, reason) => {
-        if (reason === "evict") this.#admit(slot);
-        else slot.value = undefined;
-      },
-    });
-    this.#main = new LRUCache({
-      ...{ max: Math.max(1, entriesMax - window), maxSize: Math.max(1, bytesMax - windowBytes) },
-      sizeCalculation: (slot) => slot.bytes,
-      dispose: (slot) => {
-        slot.value = undefined;
-      },
-    });
+    type Pushed = (slot: OwnSlot<Key, Value>) => void;
+    const listOf = (max: number, maxSize: number, pushedOut: Pushed): List<Key, Value> =>
+      new LRUCache({
+        ...{ max, maxSize, sizeCalculation: (slot: OwnSlot<Key, Value>) => slot.bytes },
+        dispose: (slot, _key, reason) => {
+          if (reason === "evict") pushedOut(slot);
+        },
+      });
+    this.#window = listOf(windowEntries, windowBytes, (slot) => this.#admit(slot));
+    this.#probation = listOf(this.#mainEntries, this.#mainBytes, end);
+    this.#protected = listOf(
+      Math.max(1, Math.floor(this.#mainEntries * PROTECTED_SHARE)),
+      Math.max(1, Math.floor(this.#mainBytes * PROTECTED_SHARE)),
+      (slot) => this.#probation.set(slot.key, slot),
+    );
   }
 
   /** Counts as a use, also where there is nothing. `now` in milliseconds, of the clock that `set` is given. */
   get(key: Key, now: number): Slot<Value> | undefined {
-    const slot = this.#main.get(key) ?? this.#window.get(key);
+    const slot = this.#protected.get(key) ?? this.#promoted(key) ?? this.#window.get(key);
     this.#frequency.count(slot?.hash ?? this.#frequency.hashOf(key));
     if (slot === undefined || now < slot.until) return slot;
     this.delete(key);
@@ -89,45 +97,70 @@ export class Memory<Key extends string | number, Value extends object> {
   }
 
   delete(key: Key): void {
-    this.#main.delete(key);
-    this.#window.delete(key);
+    for (const list of this.#lists()) {
+      const slot = list.peek(key);
+      if (slot && list.delete(key)) end(slot);
+    }
   }
 
   clear(): void {
-    this.#main.clear();
-    this.#window.clear();
+    for (const list of this.#lists()) {
+      list.forEach(end);
+      list.clear();
+    }
   }
 
   get entries(): number {
-    return this.#main.size + this.#window.size;
+    return this.#lists().reduce((sum, list) => sum + list.size, 0);
   }
 
   get bytes(): number {
-    return this.#main.calculatedSize + this.#window.calculatedSize;
+    return this.#lists().reduce((sum, list) => sum + list.calculatedSize, 0);
+  }
+
+  #lists(): readonly List<Key, Value>[] {
+    return [this.#protected, this.#probation, this.#window];
+  }
+
+  /** What is used a second time moves from probation among the protected. */
+  #promoted(key: Key): OwnSlot<Key, Value> | undefined {
+    const slot = this.#probation.peek(key);
+    if (slot === undefined || slot.bytes > this.#protected.maxSize) return slot;
+    this.#probation.delete(key);
+    this.#protected.set(key, slot);
+    return slot;
   }
 
   /** Into the main part, or out. */
   #admit(candidate: OwnSlot<Key, Value>): void {
-    const main = this.#main;
     const worth = this.#frequency.of(candidate.hash);
-    const victims: Key[] = [];
-    let bytes = main.maxSize - main.calculatedSize;
-    let places = main.max - main.size;
+    const victims: OwnSlot<Key, Value>[] = [];
+    let places = this.#mainEntries - this.#probation.size - this.#protected.size;
+    let bytes = this.#mainBytes - this.#probation.calculatedSize - this.#protected.calculatedSize;
     let loss = 0;
-    for (const key of main.rkeys()) {
+    for (const victim of this.#leastUsed()) {
       if (bytes >= candidate.bytes && places > 0) break;
-      const victim = main.peek(key) as OwnSlot<Key, Value>;
       loss += this.#frequency.of(victim.hash);
       if (loss >= worth) break;
-      victims.push(key);
+      victims.push(victim);
       bytes += victim.bytes;
       places += 1;
     }
     if (bytes < candidate.bytes || places < 1) {
-      candidate.value = undefined;
+      end(candidate);
       return;
     }
-    for (const key of victims) main.delete(key);
-    main.set(candidate.key, candidate);
+    for (const { key } of victims) this.delete(key);
+    this.#probation.set(candidate.key, candidate);
   }
+
+  /** The main part, in the order in which it would be given up. */
+  *#leastUsed(): Generator<OwnSlot<Key, Value>> {
+    yield* this.#probation.rvalues();
+    yield* this.#protected.rvalues();
+  }
+}
+
+function end(slot: { value: unknown }): void {
+  slot.value = undefined;
 }
