@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
+import { createEndings } from "./auth/endings.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
 import { createThrottle } from "./auth/throttle.ts";
@@ -160,7 +161,15 @@ function buildParts(config: Config, log: Log) {
   });
   const warmer = createWarmer({ db, redis, gates, log });
   const revocations = createRevocations({ redis, subscriber, clock, log });
-  const tokens = createTokens(config.jwtSecret, clock, (tokenId) => revocations.has(tokenId));
+  const endings = createEndings({ db, redis, subscriber, clock, log });
+  const tokens = createTokens(
+    config.jwtSecret,
+    clock,
+    ({ tokenId, sessionId, userId, since }) =>
+      revocations.has(tokenId) ||
+      (sessionId !== undefined && revocations.has(sessionId)) ||
+      endings.has(userId, since),
+  );
   const users = createUsers({ db, redis, passwords: createPasswords() });
   const sales = createSales({ db, redis, users, warmer, log });
   const wallet = createWallet({ db, redis });
@@ -177,7 +186,7 @@ function buildParts(config: Config, log: Log) {
   async function open(): Promise<void> {
     await serversFit(config, log, stopping.signal);
     if (stopping.signal.aborted) return;
-    await revocations.start();
+    await Promise.all([revocations.start(), endings.start()]);
     if (stopping.signal.aborted) return;
     const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel } = config;
     const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -206,7 +215,7 @@ function buildParts(config: Config, log: Log) {
     stopWarming?.();
     stopV1?.();
     await levels.stop();
-    await revocations.stop();
+    await Promise.all([revocations.stop(), endings.stop()]);
     await thread?.drain();
     await pool.close().catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
     for (const client of [grabsRedis, redis, subscriber, changesRedis]) client.disconnect();
@@ -217,7 +226,10 @@ function buildParts(config: Config, log: Log) {
       config,
       log,
       tokens,
-      revocations,
+      revocations: {
+        revoke: (tokenId: string, expiresAt: number) => revocations.revoke(tokenId, expiresAt),
+        loaded: () => revocations.loaded() && endings.loaded(),
+      },
       users,
       sales,
       wallet,

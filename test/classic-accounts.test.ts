@@ -54,6 +54,7 @@ describe("register", () => {
       [{ username: "somebody", password: "", kind: "" }, "Password too short."],
       [{ username: "somebody", password: "p" }, "Empty field of kind."],
       [{ username: "somebody", password: "p", kind: "boss" }, "Unexpected value of kind, boss"],
+      [{ username: "somebody", password: "p", kind: "admin" }, "Unexpected value of kind, admin"],
       [
         { username: "a".repeat(21), password: "p", kind: "customer" },
         "Insert user failed. Maybe user name duplicates.",

@@ -7,7 +7,7 @@ const secret = "0123456789abcdef0123456789abcdef";
 const NOW = 1_790_000_000;
 const clock = { now: () => NOW * 1_000 };
 const revoked = new Set<string>();
-const tokens = createTokens(secret, clock, (id) => revoked.has(id));
+const tokens = createTokens(secret, clock, ({ tokenId }) => revoked.has(tokenId));
 
 const payload = {
   sub: "42",
@@ -47,6 +47,22 @@ describe("a token is accepted", () => {
         username: "żółw",
         kind: "saler",
         expiresAt: NOW + limits.accessTokenSeconds,
+        sessionId: undefined,
+        since: 0,
+      },
+    });
+  });
+
+  test("of a session, for a quarter of an hour; the same arguments make the same token", async () => {
+    const user = { id: 7, username: "żółw", kind: "admin", since: 1_790_000_000_123 } as const;
+    const session = { id: "session-1", tokenId: "token-9", issuedAt: NOW - 5 };
+    const token = await tokens.issueFor(user, session);
+    expect(await tokens.issueFor(user, session)).toBe(token);
+    expect(tokens.verify(token)).toEqual({
+      ok: true,
+      claims: {
+        ...{ userId: "7", username: "żółw", kind: "admin", tokenId: "token-9" },
+        ...{ expiresAt: NOW - 5 + 900, sessionId: "session-1", since: 1_790_000_000_123 },
       },
     });
   });
@@ -177,8 +193,10 @@ describe("a token is refused", () => {
         (sub) => ({ sub }),
       ),
       ...[undefined, 1, null].map((username) => ({ username })),
-      ...[undefined, "admin", "Customer", ""].map((kind) => ({ kind })),
+      ...[undefined, "boss", "Customer", ""].map((kind) => ({ kind })),
       ...[undefined, "", 1, "x".repeat(limits.tokenIdCharsMax + 1)].map((jti) => ({ jti })),
+      ...[1, null, {}, "x".repeat(limits.tokenIdCharsMax + 1)].map((sid) => ({ sid })),
+      ...["1", null, {}].map((since) => ({ since })),
     ];
     for (const change of changes)
       expect([change, reasonFor(mint(change))]).toEqual([change, "claims"]);

@@ -10,13 +10,16 @@ import { sign } from "hono/jwt";
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
 
-export type Kind = "customer" | "seller" | "saler";
+export type Kind = "customer" | "seller" | "saler" | "admin";
 
 /** True for the kinds that may create sales; the two spellings mean the same. */
-export const isSeller = (kind: Kind): boolean => kind !== "customer";
+export const isSeller = (kind: Kind): boolean => kind === "seller" || kind === "saler";
 
-export const isKind = (value: unknown): value is Kind =>
+/** True for what anybody may register as; an admin is made by the operator. */
+export const isOpenKind = (value: unknown): value is Exclude<Kind, "admin"> =>
   value === "customer" || value === "seller" || value === "saler";
+
+export const isKind = (value: unknown): value is Kind => isOpenKind(value) || value === "admin";
 
 /** What a valid token says. `expiresAt` is in seconds since the epoch. */
 export interface Claims {
@@ -25,6 +28,30 @@ export interface Claims {
   kind: Kind;
   tokenId: string;
   expiresAt: number;
+  /** The session of /v1 that it belongs to; a token of the classic API has none. */
+  sessionId: string | undefined;
+  /** `TokenUser.since` when it was issued; 0 where it does not say. */
+  since: number;
+}
+
+/** Whom a token is made for. */
+export interface TokenUser {
+  id: number;
+  username: string;
+  kind: Kind;
+  /**
+   * Which of the user's tokens it is: when all before were ended, in milliseconds; 0 when they never were (the default). It is
+   * compared with itself only, so clocks that differ do not matter.
+   */
+  since?: number;
+}
+
+/** A session of /v1 at one rotation. */
+export interface TokenSession {
+  id: string;
+  tokenId: string;
+  /** Seconds since the epoch. */
+  issuedAt: number;
 }
 
 export type TokenRefusal =
@@ -39,8 +66,13 @@ export type TokenRefusal =
 type TokenCheck = { ok: true; claims: Claims } | { ok: false; reason: TokenRefusal };
 
 export interface Tokens {
-  /** Makes a token that is valid for `limits.accessTokenSeconds` from now. */
-  issue(user: { id: number; username: string; kind: Kind }): Promise<string>;
+  /** Makes a token of the classic API, valid for `limits.accessTokenSeconds` from now. */
+  issue(user: TokenUser): Promise<string>;
+  /**
+   * Makes a session's token, valid for `limits.sessionTokenSeconds` from its `issuedAt`. The same arguments make
+   * the same token.
+   */
+  issueFor(user: TokenUser, session: TokenSession): Promise<string>;
   /** Judges the value of an `Authorization` header: a raw token, or one behind `Bearer `. Never throws. */
   verify(header: string | null): TokenCheck;
 }
@@ -98,7 +130,7 @@ function sameText(left: string, right: string): boolean {
 
 /** `now` is in seconds. */
 function judge(payload: Record<string, unknown>, now: number): TokenCheck {
-  const { sub, username, kind, use, iss, jti, exp, iat, nbf } = payload;
+  const { sub, username, kind, use, iss, jti, exp, iat, nbf, sid, since = 0 } = payload;
   const ours =
     iss === ISSUER &&
     use === USE &&
@@ -109,6 +141,8 @@ function judge(payload: Record<string, unknown>, now: number): TokenCheck {
     typeof jti === "string" &&
     jti.length >= 1 &&
     jti.length <= limits.tokenIdCharsMax &&
+    (sid === undefined || (typeof sid === "string" && sid.length <= limits.tokenIdCharsMax)) &&
+    typeof since === "number" &&
     typeof exp === "number" &&
     Number.isFinite(exp) &&
     exp > 0 &&
@@ -119,27 +153,36 @@ function judge(payload: Record<string, unknown>, now: number): TokenCheck {
   // The hosts' clocks may differ: a token that another process has just issued is not early.
   if (iat !== undefined && iat > now + limits.clockSkewSeconds) return EARLY;
   if (nbf !== undefined && nbf > now) return EARLY;
-  return { ok: true, claims: { userId: sub, username, kind, tokenId: jti, expiresAt: exp } };
+  const claims = { userId: sub, username, kind, tokenId: jti, expiresAt: exp };
+  return { ok: true, claims: { ...claims, sessionId: sid, since } };
 }
 
 /** `isRevoked` is asked last and must answer from memory. */
 export function createTokens(
   secret: string,
   clock: Clock,
-  isRevoked: (tokenId: string) => boolean,
+  isRevoked: (claims: Claims) => boolean,
 ): Tokens {
   const keyed = new Bun.CryptoHasher("sha256", secret);
+  const make = (
+    { id, username, kind, since = 0 }: TokenUser,
+    claims: Record<string, string | number>,
+  ) =>
+    sign(
+      {
+        ...{ sub: String(id), username, kind, use: USE, iss: ISSUER, ...claims },
+        ...(since > 0 ? { since } : {}),
+      },
+      secret,
+      "HS256",
+    );
   return {
-    issue: ({ id, username, kind }) => {
+    issue: (user) => {
       const iat = Math.floor(clock.now() / 1_000);
-      const exp = iat + limits.accessTokenSeconds;
-      const jti = crypto.randomUUID();
-      return sign(
-        { sub: String(id), username, kind, use: USE, iss: ISSUER, jti, iat, exp },
-        secret,
-        "HS256",
-      );
+      return make(user, { jti: crypto.randomUUID(), iat, exp: iat + limits.accessTokenSeconds });
     },
+    issueFor: (user, { id, tokenId, issuedAt: iat }) =>
+      make(user, { jti: tokenId, sid: id, iat, exp: iat + limits.sessionTokenSeconds }),
     verify: (value) => {
       if (value === null || value === "") return MISSING;
       const token = tokenIn(value);
@@ -161,7 +204,7 @@ export function createTokens(
       if (payload === undefined) return MALFORMED;
       if (!genuine) return SIGNATURE;
       const check = judge(payload, clock.now() / 1_000);
-      return check.ok && isRevoked(check.claims.tokenId) ? REVOKED : check;
+      return check.ok && isRevoked(check.claims) ? REVOKED : check;
     },
   };
 }

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { countedAddress } from "../auth/address.ts";
 import type { Revocations } from "../auth/revocations.ts";
 import type { Throttle } from "../auth/throttle.ts";
-import { isKind, type Tokens } from "../auth/token.ts";
+import { isOpenKind, type Tokens } from "../auth/token.ts";
 import type { Config } from "../config.ts";
 import { limits } from "../limits.ts";
 import { countChars } from "../text.ts";
@@ -63,7 +63,7 @@ export function createAccounts({ config, tokens, revocations, users, throttle }:
       if (username === "") return nameTooShort();
       if (password === "") return passwordTooShort();
       if (kind === "") return kindEmpty();
-      if (!isKind(kind)) return refuse(400, `Unexpected value of kind, ${kind}`);
+      if (!isOpenKind(kind)) return refuse(400, `Unexpected value of kind, ${kind}`);
       // The originals answer a name that is too long like one that is taken.
       if (countChars(username) > limits.usernameCharsMax) return taken();
       if (!isAcceptableName(username)) return nameUnusable();
@@ -97,9 +97,9 @@ export function createAccounts({ config, tokens, revocations, users, throttle }:
         case "wrong_password":
           return json(401, { errMsg: "Password mismatched.", kind: outcome.user.kind });
         case "ok": {
-          const { user } = outcome;
+          const { user, since } = outcome;
           // The originals' clients look for this spelling; Bun sends names as they are written here.
-          const Authorization = await tokens.issue(user);
+          const Authorization = await tokens.issue({ ...user, since });
           const own = { Authorization, "Cache-Control": "no-store" };
           return json(200, { errMsg: "", kind: user.kind }, own);
         }

@@ -113,13 +113,18 @@ describe("a grab is refused before anything is looked up", () => {
     expect([asked.lookUps, asked.grabs.length]).toEqual([0, 0]);
   });
 
-  test("for sellers of either spelling", async () => {
+  test("for sellers of either spelling and for admins", async () => {
     const { send, tokenFor, asked, told } = fakeApp();
     told.warm = false;
     for (const kind of ["seller", "saler"] as const) {
       const { status, text } = await send("PATCH", path, { token: await tokenFor("shop", kind) });
       expect([status, errMsg(text)]).toEqual([401, "Sellers aren't allowed to get coupons."]);
     }
+    const admin = await send("PATCH", path, { token: await tokenFor("boss", "admin") });
+    expect([admin.status, errMsg(admin.text)]).toEqual([
+      401,
+      "Admins aren't allowed to get coupons.",
+    ]);
     expect([asked.lookUps, asked.grabs.length]).toEqual([0, 0]);
   });
 });

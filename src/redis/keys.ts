@@ -77,6 +77,8 @@ export const rateKey = (action: string, subject: string): string =>
 export const channels = {
   /** `<token id> <expiry second>` */
   revoked: "revoked",
+  /** `<user id> <millisecond>`: tokens of the user from before are over. */
+  ended: "ended",
   /** What has changed under the caches, or a mark; src/cache/changes.ts has the format. */
   changed: "changed",
 } as const;

@@ -11,6 +11,7 @@ interface Row {
   nameKey: string;
   kind: string;
   passwordHash: string;
+  disabledAt?: Date;
 }
 
 const duplicate = () =>
@@ -87,7 +88,7 @@ test("only the right password logs in", async () => {
   await users.register({ username: "Alice", password: "right", kind: "customer" });
   const user = { id: 1, username: "Alice", kind: "customer" as const };
   const logIn = (password: string) => users.logIn({ username: "alice", password });
-  expect(await logIn("right")).toEqual({ kind: "ok", user });
+  expect(await logIn("right")).toEqual({ kind: "ok", user, since: 0 });
   expect(await logIn("wrong")).toEqual({ kind: "wrong_password", user });
 });
 
@@ -106,4 +107,13 @@ test("a row of an unknown kind is an error, not a customer", async () => {
   ]);
   const message = await users.find("x").catch((error: Error) => error.message);
   expect(message).toContain("unknown kind");
+});
+
+test("who was disabled is answered like nobody, whatever the password", async () => {
+  const { users, rows } = fixture();
+  await users.register({ username: "Alice", password: "right", kind: "admin" });
+  for (const row of rows) row.disabledAt = new Date();
+  for (const password of ["right", "wrong"]) {
+    expect(await users.logIn({ username: "alice", password })).toEqual({ kind: "unknown" });
+  }
 });

@@ -19,7 +19,7 @@ export interface UserFacts {
 }
 
 type LogInOutcome =
-  | { kind: "ok"; user: UserFacts }
+  | { kind: "ok"; user: UserFacts; since: number }
   | { kind: "wrong_password"; user: UserFacts }
   | { kind: "unknown" }
   | { kind: "busy" };
@@ -31,7 +31,10 @@ export interface Users {
     password: string;
     kind: Kind;
   }): Promise<"created" | "taken" | "busy">;
-  /** Takes the same time whether or not the user exists. */
+  /**
+   * Takes the same time whether or not the user exists; one who was disabled does not. `since` is the one of
+   * `TokenUser`, as it was when the password was read.
+   */
   logIn(input: { username: string; password: string }): Promise<LogInOutcome>;
   /** By any spelling of the name; once warm without MySQL. */
   find(username: string): Promise<UserFacts | undefined>;
@@ -46,7 +49,7 @@ interface Deps {
 const factsSchema = z.object({
   id: z.number().int().positive(),
   username: z.string(),
-  kind: z.enum(["customer", "seller", "saler"]),
+  kind: z.enum(["customer", "seller", "saler", "admin"]),
 });
 
 // Folding may make a name shorter, but not by this much: longer text is nobody's name.
@@ -100,9 +103,10 @@ export function createUsers({ db, redis, passwords }: Deps): Users {
       );
       if (outcome === "busy") return { kind: "busy" };
       const { owner, right } = outcome;
-      if (owner === undefined) return { kind: "unknown" };
+      if (owner === undefined || owner.disabledAt) return { kind: "unknown" };
       const user = { id: owner.id, username: owner.username, kind: owner.kind };
-      return { kind: right ? "ok" : "wrong_password", user };
+      if (!right) return { kind: "wrong_password", user };
+      return { kind: "ok", user, since: owner.tokensValidFrom?.getTime() ?? 0 };
     },
 
     find: async (username) =>

@@ -157,7 +157,7 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
   }
 
   const tokenFor = (username: string, kind: Kind = "customer", id = 7) =>
-    tokens.issue({ id, username, kind, since: 0 });
+    tokens.issue({ id, username, kind });
 
   return { app, asked, told, people, send, tokenFor };
 }
