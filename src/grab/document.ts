@@ -68,6 +68,10 @@ export const grabRoute = createRoute({
   },
 });
 
+declare const router: ReturnType<Edge["router"]>;
+/** What a router would be that has this route, for typed clients. */
+export type DocumentedGrab = ReturnType<typeof router.openapi<typeof grabRoute>>;
+
 const ownGrabsSchema = z
   .object({
     saleId: idSchema,

@@ -1,15 +1,16 @@
 // The /v1 API: its features side by side, and what becomes of what they throw.
 
+import type { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
 import { reasonOf } from "../db/errors.ts";
-import { grabRoutes } from "../grab/document.ts";
+import { type DocumentedGrab, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
 import { isOutage } from "../outage.ts";
 import { Problem, problemResponse } from "../problem.ts";
 import { addDocs } from "./docs.ts";
-import type { Edge } from "./edge.ts";
+import type { Edge, V1Env } from "./edge.ts";
 
 export type V1Deps = Parameters<typeof grabRoutes>[0] & {
   readonly edge: Edge;
@@ -22,8 +23,12 @@ function routesOf(deps: V1Deps) {
   return deps.edge.router().route("/", grabRoutes(deps));
 }
 
-/** The type for `hc<V1>(url)` of hono/client. */
 export type V1 = ReturnType<typeof routesOf>;
+
+/** The type for `hc<V1Client>(url)` of hono/client: with the grab, which app.ts answers before it gets here. */
+export type V1Client = Hono<V1Env, SchemaOf<V1> & SchemaOf<DocumentedGrab>, "/">;
+
+type SchemaOf<App> = App extends Hono<infer _Env, infer Schema, infer _Path> ? Schema : never;
 
 export function createV1(deps: V1Deps): V1 {
   const { log, metrics } = deps;
