@@ -71,6 +71,8 @@ export const limits = {
   shards: 16,
   backlogGrantsMax: 2_000_000,
   batchGrantsMax: 1_000,
+  codeSecretKeptDays: 1,
+  codeKeySalesPerUpdate: 500,
   batchDelayMs: 20,
   // UTF-16 units, each at most three bytes of the 65,535 that MySQL's TEXT holds.
   deadLetterUnitsMax: 21_000,

@@ -12,7 +12,9 @@ import { createTokens } from "./auth/token.ts";
 import { createLevels } from "./cache/levels.ts";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import { openPool } from "./db/client.ts";
+import { type CouponCodes, createCouponCodes } from "./coupons/code.ts";
+import { lackingSecrets } from "./coupons/keys.ts";
+import { type Database, openPool } from "./db/client.ts";
 import { reasonOf } from "./db/errors.ts";
 import { migrate } from "./db/migrate.ts";
 import { databaseWarnings } from "./db/settings.ts";
@@ -171,7 +173,8 @@ function buildParts(config: Config, log: Log) {
       endings.has(userId, since),
   );
   const users = createUsers({ db, redis, passwords: createPasswords() });
-  const sales = createSales({ db, redis, users, warmer, log });
+  const codes = createCouponCodes(config.codeSecrets);
+  const sales = createSales({ db, redis, users, warmer, codes, log });
   const wallet = createWallet({ db, redis });
   const levels = createLevels({ redis, subscriber: changesRedis, log });
   // No service has a key before there is a way to make one.
@@ -184,14 +187,14 @@ function buildParts(config: Config, log: Log) {
   let stopWarming: (() => void) | undefined;
   let stopV1: (() => void) | undefined;
   async function open(): Promise<void> {
-    await serversFit(config, log, stopping.signal);
+    await serversFit({ config, db, codes, log }, stopping.signal);
     if (stopping.signal.aborted) return;
     await Promise.all([revocations.start(), endings.start()]);
     if (stopping.signal.aborted) return;
-    const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel } = config;
+    const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets } = config;
     const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
     thread = startLedgerThread(
-      { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, processId },
+      { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets, processId },
       log,
       {
         opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation),
@@ -243,19 +246,31 @@ function buildParts(config: Config, log: Log) {
   return { appDeps, health, metrics, stopping, open, close, ledger: () => thread };
 }
 
-/** Waits for both servers, looks at them, brings the schema up to date. */
-async function serversFit(config: Config, log: Log, stopping: AbortSignal): Promise<void> {
+interface FitDeps {
+  readonly config: Config;
+  readonly db: Database;
+  readonly codes: CouponCodes;
+  readonly log: Log;
+}
+
+/** Waits for both servers, looks at them, brings the schema up to date, and holds the settings against it. */
+async function serversFit(
+  { config, db, codes, log }: FitDeps,
+  stopping: AbortSignal,
+): Promise<void> {
   for (let round = 0; !stopping.aborted; round += 1) {
     const { problems, away } = await lookAtServers(config, log);
-    if (problems.length > 0) throw new BadSettings(problems);
-    if (away.length === 0) {
+    if (problems.length === 0 && away.length === 0) {
       try {
         await migrate(config.databaseUrl);
-        return;
+        const lacking = await lackingSecrets(db, codes);
+        if (lacking.length === 0) return;
+        problems.push(...lacking);
       } catch (error) {
         away.push(`migrating: ${reasonOf(error)}`);
       }
     }
+    if (problems.length > 0) throw new BadSettings(problems);
     if (round % 20 === 0) log.warn({ away }, "waiting for the servers");
     await sleep(limits.serversRetryMs, undefined, { signal: stopping }).catch(() => undefined);
   }

@@ -6,7 +6,15 @@ import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
 import type { LedgerEntry } from "../src/ledger/entry.ts";
 import { shards } from "../src/ledger/table.ts";
 import { writeBatch } from "../src/ledger/writer.ts";
-import { counterOf, entryOf, lettersOf, newSale, rowsOf, shardRow } from "./harness/ledger.ts";
+import {
+  counterOf,
+  entryOf,
+  lettersOf,
+  newSale,
+  rowsOf,
+  shardRow,
+  testCodes,
+} from "./harness/ledger.ts";
 import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
 
 const ME = "this process";
@@ -24,7 +32,8 @@ beforeEach(async () => {
 });
 
 async function write(entries: LedgerEntry[], options?: { overGaps: boolean }) {
-  const result = await writeBatch(connection.db, ME, shard, entries, options);
+  const by = { owner: ME, shard, codes: testCodes };
+  const result = await writeBatch(connection.db, by, entries, options);
   if (result.kind !== "written") throw new Error(result.kind);
   return result;
 }

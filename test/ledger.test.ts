@@ -9,7 +9,16 @@ import { grants, shards } from "../src/ledger/table.ts";
 import { writeBatch } from "../src/ledger/writer.ts";
 import { limits } from "../src/limits.ts";
 import { sales } from "../src/sales/table.ts";
-import { counterOf, entryOf, lettersOf, newSale, rowsOf, shardRow } from "./harness/ledger.ts";
+import {
+  counterOf,
+  couponsOf,
+  entryOf,
+  lettersOf,
+  newSale,
+  rowsOf,
+  shardRow,
+  testCodes,
+} from "./harness/ledger.ts";
 import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
@@ -37,7 +46,7 @@ beforeEach(async () => {
 });
 
 const write = (entries: LedgerEntry[], by = connection, owner = ME) =>
-  writeBatch(by.db, owner, shard, entries);
+  writeBatch(by.db, { owner, shard, codes: testCodes }, entries);
 
 const writeAll = async (entries: LedgerEntry[]) => {
   const result = await write(entries);
@@ -215,6 +224,7 @@ const untilSomebodyWaits = () =>
 describe("all or nothing", () => {
   const nothingOf = async (saleId: number) => {
     expect(await rowsOf(connection.db, saleId)).toEqual([]);
+    expect(await couponsOf(connection.db, saleId)).toEqual([]);
     expect(await counterOf(connection.db, saleId)).toEqual({ granted: 0, returned: 0 });
     expect((await shardRow(connection.db, shard)).lastId).toBe("0-0");
     expect(await lettersOf(connection.db, shard)).toEqual([]);

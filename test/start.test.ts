@@ -1,13 +1,16 @@
 // `bun run serve` as it starts: what it refuses, what it waits for, and several processes at once.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
+import { codeKeyOf } from "../src/coupons/code.ts";
 import { openConnection } from "../src/db/client.ts";
 import { lockName } from "../src/db/locks.ts";
 import { migrate } from "../src/db/migrate.ts";
 import type { RedisServer } from "../src/embedded/redis.ts";
+import { sales } from "../src/sales/table.ts";
 import { startApi, TEST_CODE_SECRET, TEST_SECRET, watch } from "./harness/api.ts";
 import { call, grab, list, mintCustomer, newCoupon, newUser } from "./harness/http.ts";
+import { newSale } from "./harness/ledger.ts";
 import { freshDatabase, startMysql, startRedis, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
@@ -125,6 +128,27 @@ describe("the service refuses to start", () => {
         ]),
       );
     });
+  });
+
+  test("with sales whose codes need a secret that is not there any more", async () => {
+    const { url: databaseUrl } = await freshDatabase();
+    const { db } = await behind({ REDIS_URL: redis.url, DATABASE_URL: databaseUrl });
+    const newer = TEST_CODE_SECRET.toUpperCase();
+    const [old, fresh] = [TEST_CODE_SECRET, newer].map(codeKeyOf);
+    const ended = new Date(Date.now() - 3 * 86_400_000);
+    // One that names no secret means the oldest; one that has ended needs none any more.
+    const first = await newSale(db);
+    const lost = await newSale(db, { codeKey: "??", closesAt: new Date() });
+    await newSale(db, { codeKey: "!!", closesAt: ended });
+    await newSale(db, { codeKey: fresh });
+    const settings = { DATABASE_URL: databaseUrl, CODE_SECRET: `${newer},${TEST_CODE_SECRET}` };
+    const [line, ...others] = await complaints(settings);
+    expect(others).toEqual([]);
+    expect(line).toStartWith("CODE_SECRET lacks the secret");
+    expect(line).toContain(`of sale ${lost}, those that begin with ??:`);
+    await db.update(sales).set({ codeKey: fresh }).where(eq(sales.id, lost));
+    const [left] = await complaints({ ...settings, CODE_SECRET: newer });
+    expect(left).toContain(`of sale ${first}, those that begin with ${old}:`);
   });
 
   test("never telling a secret", async () => {

@@ -5,6 +5,7 @@ import { eq, sql } from "drizzle-orm";
 import { openPool } from "../src/db/client.ts";
 import type { ToWorker } from "../src/ledger/protocol.ts";
 import { processes } from "../src/ledger/table.ts";
+import { TEST_CODE_SECRET } from "./harness/api.ts";
 import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
@@ -22,6 +23,7 @@ test("a process whose main thread stands still does not count among the living, 
     settings: {
       ...{ redisUrl: redis.url, databaseUrl: database.url, durability: "durable" },
       ...{ ledgerKeepMs: 0, logLevel: "silent", processId: "half dead" },
+      codeSecrets: [TEST_CODE_SECRET],
     },
   });
   const silence = async () => {

@@ -13,11 +13,14 @@ export function errnoOf(error: unknown): number | undefined {
 const ER_DUPLICATE = 1062;
 export const ER_NO_SUCH_TABLE = 1146;
 export const ER_LOCK_WAIT_TIMEOUT = 1205;
+export const ER_DEADLOCK = 1213;
 export const ER_NO_SUCH_THREAD = 1094;
 
-// Duplicate key, out of range, wrong value, too long, NULL or no value for NOT NULL, CHECK violated
-// (MySQL, MariaDB): the row is at fault, and writing it again will fail again.
-const DATA_ERRORS = new Set([ER_DUPLICATE, 1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025]);
+// Duplicate key, out of range, wrong value, too long, NULL or no value for NOT NULL, a date that is none any more
+// after days were added, CHECK violated (MySQL, MariaDB): the row is at fault, and writing it again will fail again.
+const DATA_ERRORS = new Set([
+  ...[ER_DUPLICATE, 1048, 1264, 1265, 1292, 1364, 1366, 1406, 1441, 3819, 4025],
+]);
 
 /** True when the data is at fault; anything else is the server's or the network's state and passes. */
 export const isDataError = (error: unknown): boolean => DATA_ERRORS.has(errnoOf(error) ?? 0);

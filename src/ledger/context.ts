@@ -1,6 +1,7 @@
 // What all parts of the ledger's thread share.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { CouponCodes } from "../coupons/code.ts";
 import type { DatabasePool } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
@@ -15,6 +16,7 @@ export interface LedgerContext {
   readonly redis: Redis;
   readonly pool: DatabasePool;
   readonly metrics: LedgerMetrics;
+  readonly codes: CouponCodes;
   /** Whether this process has reached MySQL long enough to tell who lives. */
   readonly heart: { readonly isSteady: boolean };
   /**

@@ -46,7 +46,7 @@ afterEach(() => {
 
 const settings: LedgerSettings = {
   ...{ redisUrl: "redis://r", databaseUrl: "mysql://m", durability: "durable", ledgerKeepMs: 0 },
-  ...{ logLevel: "silent", processId: "p" },
+  ...{ logLevel: "silent", processId: "p", codeSecrets: ["s"] },
 };
 const status: LedgerStatus = {
   mysql: "ok",

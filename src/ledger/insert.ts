@@ -1,44 +1,33 @@
-// Puts grants into MySQL's `grants`, many rows in one statement. Only the data of a row can make it
-// undeliverable. Then the statement is split in halves until the one row at fault is alone; it goes to
-// `dead_letters`, and the rest is written.
+// Puts grants into MySQL's `grants`, many rows in one statement, and with each its coupon (coupons.ts).
 
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
-import { isDataError, isDuplicate, reasonOf } from "../db/errors.ts";
-import { limits } from "../limits.ts";
+import { type CouponSale, insertCoupons } from "./coupons.ts";
 import type { LedgerGrant } from "./entry.ts";
-import { deadLetters, grants } from "./table.ts";
+import { type Batch, bury, insertOrBury } from "./letters.ts";
+import { grants } from "./table.ts";
 
-/** A grant, and the ledger entry that it came from. */
+/** A grant, the ledger entry that it came from, and its sale. */
 export interface Writable {
   readonly row: LedgerGrant;
   readonly entryId: string;
-}
-
-/** One transaction's share of dead letters. */
-export interface Batch {
-  readonly shard: number;
-  dead: number;
+  readonly sale: CouponSale;
 }
 
 /**
- * Inserts grants that recovery has found elsewhere than in the ledger; those that MySQL refuses go to
+ * Inserts grants of one sale that recovery has found elsewhere than in the ledger; those that MySQL refuses go to
  * `dead_letters` under `entryId` and their user. Returns how many became rows.
  */
 export async function insertFound(
   tx: Transaction,
-  shard: number,
+  batch: Batch,
   entryId: string,
+  sale: CouponSale,
   rows: readonly LedgerGrant[],
 ): Promise<number> {
-  const batch: Batch = { shard, dead: 0 };
-  await insertGrants(
-    tx,
-    batch,
-    // Two users may claim one number, and each claim is to be seen.
-    rows.map((row) => ({ row, entryId: `${entryId}-${row.userId}` })),
-  );
-  return rows.length - batch.dead;
+  // Two users may claim one number, and each claim is to be seen.
+  const found = rows.map((row) => ({ row, sale, entryId: `${entryId}-${row.userId}` }));
+  return (await insertGrants(tx, batch, found)).length;
 }
 
 /**
@@ -47,8 +36,8 @@ export async function insertFound(
  * that a value that does not fit is refused by the INSERT, in strict mode, and not turned into NULL before.
  * A key that is too long even for that is cut, and still too long for the table.
  */
-function insertAll(rows: readonly LedgerGrant[]) {
-  const list = rows.map((row) => [
+function insertAll(writable: readonly Writable[]) {
+  const list = writable.map(({ row }) => [
     ...[row.saleId, row.grantNo, row.userId, row.userSlot],
     ...[row.keyHash?.slice(0, 1_000).toWellFormed() ?? null, row.epoch],
     row.grantedAt.toISOString().slice(0, -1).replace("T", " "),
@@ -61,29 +50,28 @@ function insertAll(rows: readonly LedgerGrant[]) {
       granted_at VARCHAR(32) PATH '$[6]')) AS entry`;
 }
 
-/** Inserts all rows; those that MySQL has already, exactly as they are here, are no conflict. */
+/**
+ * Inserts all grants, and the coupons of those that were not here yet, in the transaction of the caller: whoever
+ * dies in between leaves neither. Grants that MySQL has already, exactly as they are here, are no conflict, and have
+ * had their coupon. Returns those that became rows.
+ */
 export async function insertGrants(
   tx: Transaction,
   batch: Batch,
   writable: readonly Writable[],
-): Promise<void> {
-  if (writable.length === 0) return;
-  try {
-    await tx.execute(insertAll(writable.map(({ row }) => row)));
-  } catch (error) {
-    if (!isDataError(error)) throw error;
-    const left = isDuplicate(error) ? await withoutWritten(tx, writable) : writable;
-    const [only] = left;
-    if (left.length < writable.length) return insertGrants(tx, batch, left);
-    if (left.length === 1 && only)
-      return buryGrant(tx, batch, only.entryId, only.row, reasonOf(error));
-    const middle = left.length >> 1;
-    await insertGrants(tx, batch, left.slice(0, middle));
-    await insertGrants(tx, batch, left.slice(middle));
-  }
+): Promise<Writable[]> {
+  const inserted = await insertOrBury(
+    {
+      insert: (rows) => tx.execute(insertAll(rows)),
+      withoutWritten: (rows) => withoutWritten(tx, rows),
+      bury: ({ entryId, row }, reason) => buryGrant(tx, batch, entryId, row, reason),
+    },
+    writable,
+  );
+  await insertCoupons(tx, batch, inserted);
+  return inserted;
 }
 
-/** Leaves out the rows that MySQL already has, exactly as they are here: a replay, not a conflict. */
 async function withoutWritten(tx: Transaction, writable: readonly Writable[]): Promise<Writable[]> {
   const bySale = Map.groupBy(writable, ({ row }) => row.saleId);
   const written = new Set<string>();
@@ -118,26 +106,4 @@ export function buryGrant(
 ): Promise<void> {
   const { saleId, grantNo } = row;
   return bury(tx, batch, { entryId, saleId, grantNo, reason, payload: JSON.stringify(row) });
-}
-
-interface DeadLetter {
-  entryId: string;
-  saleId: number;
-  grantNo: number;
-  reason: string;
-  payload: string;
-}
-
-/** Writes a dead letter, once per place. */
-export async function bury(tx: Transaction, batch: Batch, letter: DeadLetter): Promise<void> {
-  batch.dead += 1;
-  await tx
-    .insert(deadLetters)
-    .values({
-      shard: batch.shard,
-      ...letter,
-      reason: letter.reason.slice(0, 255),
-      payload: letter.payload.slice(0, limits.deadLetterUnitsMax),
-    })
-    .onDuplicateKeyUpdate({ set: { shard: batch.shard } });
 }

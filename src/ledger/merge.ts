@@ -12,15 +12,17 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
-import { type SaleRow, saleFields, warmSalesPage } from "../sales/warm.ts";
+import { type SaleRow, saleFields, warmSalesPage } from "../sales/stored.ts";
 import { countedInRedis, damagedOf, isWrongType } from "./compare.ts";
-import { bury, insertFound } from "./insert.ts";
+import { insertFound } from "./insert.ts";
+import { type Batch, bury } from "./letters.ts";
 import type { WitnessedGrant } from "./protocol.ts";
 import { rebuildWinners } from "./rebuild.ts";
 import type { Recovery } from "./recovery.ts";
 import { lastNumbers, unrecorded } from "./rows.ts";
 import swapSource from "./swap.lua" with { type: "text" };
 import { grants } from "./table.ts";
+import { decideUnfinished, pauseWithin } from "./unfinished.ts";
 import { voidUnknown } from "./voids.ts";
 
 export interface Merged {
@@ -64,7 +66,7 @@ async function mergeSale(
   merged: Merged,
 ): Promise<void> {
   const { redis } = recovery.context;
-  const { granted: counted, possible } = await countedInRedis(redis, sale);
+  const { granted: counted, possible, version } = await countedInRedis(redis, sale);
   let highest = sale.granted;
   /** What makes no sense; the first few are enough. */
   const wild: string[] = [];
@@ -98,15 +100,14 @@ async function mergeSale(
   note(last.get(sale.id) ?? 0);
   const granted = highest;
   await voidUnknown(recovery, sale.id, granted);
-  if (wild.length > 0) await reportWild(recovery, sale, wild);
   const settled = await settle(recovery, sale, granted);
-  const { key, name, users } = await rebuildWinners(recovery, sale);
+  await decideUnfinished(recovery, sale.id, settled, version);
+  if (wild.length > 0) await reportWild(recovery, sale, wild);
+  const [row] = await recovery.connection.db.select().from(sales).where(eq(sales.id, sale.id));
+  if (!row) throw new Error(`sale ${sale.id} is gone from MySQL`);
+  const { key, name, users } = await rebuildWinners(recovery, row);
   const keys = saleKeys(sale.id);
-  const fields = saleFields({
-    ...sale,
-    ...settled,
-    state: wild.length > 0 ? "paused" : sale.state,
-  });
+  const fields = saleFields({ ...row, ...settled });
   const reply = await recovery.run(
     swapSource,
     [keys.gate, keys.sale, keys.winners, key, keys.rebuilds],
@@ -140,18 +141,18 @@ async function settle(
 /** Inserts those grants whose number MySQL does not have. Returns how many. */
 async function insertMissing(
   { context, connection, shard, epoch, write }: Recovery,
-  { id: saleId }: SaleRow,
+  sale: SaleRow,
   chunk: readonly WitnessedGrant[],
 ): Promise<number> {
   const missing = await unrecorded(connection.db, chunk);
   if (missing.length === 0) return 0;
   const rows = missing.map((grant) => ({ ...grant, epoch }));
   // MySQL's row stands, for the number and for the user; the other claim stays visible as a dead letter.
-  const restored = await write((tx) => insertFound(tx, shard, `recovery-${epoch}`, rows));
-  const dead = rows.length - restored;
-  if (dead > 0) {
-    context.metrics.deadLetters.inc(dead);
-    context.log.error({ shard, saleId, count: dead }, "claims went to dead_letters");
+  const batch: Batch = { shard, codes: context.codes, dead: 0 };
+  const restored = await write((tx) => insertFound(tx, batch, `recovery-${epoch}`, sale, rows));
+  if (batch.dead > 0) {
+    context.metrics.deadLetters.inc(batch.dead);
+    context.log.error({ shard, saleId: sale.id, count: batch.dead }, "claims went to dead_letters");
   }
   return restored;
 }
@@ -174,8 +175,12 @@ async function reportWild(
   const reason = "redis had what the sale cannot have; the sale is paused";
   const letter = { entryId: `recovery-${epoch}`, saleId, grantNo: 0, reason };
   await write(async (tx) => {
-    await bury(tx, { shard, dead: 0 }, { ...letter, payload: JSON.stringify({ wild, total }) });
-    await tx.update(sales).set({ state: "paused" }).where(eq(sales.id, saleId));
+    await bury(
+      tx,
+      { shard, codes: context.codes, dead: 0 },
+      { ...letter, payload: JSON.stringify({ wild, total }) },
+    );
+    await pauseWithin(tx, saleId, reason);
   });
   context.log.error({ saleId, total, wild }, reason);
 }

@@ -11,6 +11,7 @@ export interface LedgerSettings {
   readonly databaseUrl: string;
   readonly durability: Durability;
   readonly ledgerKeepMs: number;
+  readonly codeSecrets: readonly string[];
   readonly logLevel: string;
   /** Names this process in leases and heartbeats. */
   readonly processId: string;

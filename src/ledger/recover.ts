@@ -177,7 +177,7 @@ async function expectHealthyPrimary({ redis, settings }: LedgerContext): Promise
  * by MySQL, because it has given their numbers to somebody else.
  */
 async function drainStream({ context, connection, shard, renew }: Recovery): Promise<Set<number>> {
-  const { processId } = context.settings;
+  const by = { owner: context.settings.processId, shard, codes: context.codes };
   const torn = new Set<number>();
   for (;;) {
     const [row] = await connection.db.select().from(shards).where(eq(shards.shard, shard));
@@ -185,7 +185,7 @@ async function drainStream({ context, connection, shard, renew }: Recovery): Pro
     if (entries.length === 0) return torn;
     for (const batch of batchesOf(entries)) {
       await renew();
-      const result = await writeBatch(connection.db, processId, shard, batch, { overGaps: true });
+      const result = await writeBatch(connection.db, by, batch, { overGaps: true });
       if (result.kind !== "written") throw new Superseded(`the lease of shard ${shard} is gone`);
       for (const { saleId } of result.gaps) torn.add(saleId);
       if (result.dead > 0) {

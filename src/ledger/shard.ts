@@ -211,9 +211,10 @@ export class ShardWriter {
   }
 
   async #write({ db }: DatabaseConnection, batch: LedgerEntry[]): Promise<boolean> {
-    const { metrics, settings, log } = this.context;
+    const { metrics, settings, log, codes } = this.context;
     const end = metrics.batchSeconds.startTimer();
-    const result = await writeBatch(db, settings.processId, this.shard, batch);
+    const by = { owner: settings.processId, shard: this.shard, codes };
+    const result = await writeBatch(db, by, batch);
     if (result.kind === "not_owner") return false;
     if (result.kind === "gap") {
       const { saleId, expected, first } = result.gap;

@@ -1,6 +1,7 @@
 // Entry of the ledger's thread. It has its own connections and its own pool, so that nothing the API does can
 // hold up what is already granted, and nothing here can hold up an answer.
 
+import { createCouponCodes } from "../coupons/code.ts";
 import { openPool } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
@@ -58,6 +59,7 @@ function startLedger(settings: LedgerSettings) {
     ...{ settings, log, post, witnessed, enrolled, heart, pool, stopping: stop.signal },
     redis: connectRedis(settings.redisUrl, "worker", log),
     metrics: createLedgerMetrics(),
+    codes: createCouponCodes(settings.codeSecrets),
   };
   const writers = allShards.map(
     (shard) =>

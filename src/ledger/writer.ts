@@ -7,12 +7,15 @@
 // written before recovery has asked everybody else who may know them.
 
 import { eq, inArray, sql } from "drizzle-orm";
+import type { CouponCodes } from "../coupons/code.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDataError, reasonOf } from "../db/errors.ts";
 import { sales } from "../sales/table.ts";
+import type { CouponSale } from "./coupons.ts";
 import { compareIds, type LedgerEntry } from "./entry.ts";
-import { type Batch, bury, buryGrant, insertGrants, type Writable } from "./insert.ts";
+import { buryGrant, insertGrants, type Writable } from "./insert.ts";
 import { leaseEnd } from "./lease.ts";
+import { type Batch, bury } from "./letters.ts";
 import { lastNumbers } from "./rows.ts";
 import { shards } from "./table.ts";
 
@@ -37,6 +40,18 @@ export type WriteResult =
   /** Nothing was written: the ledger has lost entries, which is for recovery to look at. */
   | { kind: "gap"; gap: LedgerGap };
 
+/** Who writes a shard, and with which codes. */
+export interface ShardOwner {
+  readonly owner: string;
+  readonly shard: number;
+  readonly codes: CouponCodes;
+}
+
+/** What the batch needs to know of a sale in MySQL. */
+interface KnownSale extends CouponSale {
+  readonly granted: number;
+}
+
 /**
  * Writes one batch for a shard, on a connection of its owner. Throws on anything that is not the data's
  * fault (lost connection, deadlock, lock wait, read-only, disk full): nothing is written then, or all is
@@ -44,8 +59,7 @@ export type WriteResult =
  */
 export async function writeBatch(
   db: Database,
-  owner: string,
-  shard: number,
+  { owner, shard, codes }: ShardOwner,
   entries: readonly LedgerEntry[],
   { overGaps = false }: { overGaps?: boolean } = {},
 ): Promise<WriteResult> {
@@ -62,7 +76,7 @@ export async function writeBatch(
     const gaps = await gapsIn(tx, fresh, known);
     const [gap] = gaps;
     if (gap && !overGaps) return { kind: "gap", gap };
-    const batch: Batch = { shard, dead: 0 };
+    const batch: Batch = { shard, codes, dead: 0 };
     const rows = await writeEntries(tx, batch, fresh, known);
     await tx.update(shards).set({ lastId, leaseUntil: leaseEnd() }).where(eq(shards.shard, shard));
     const recorded = recordedOf(entries);
@@ -83,7 +97,7 @@ async function writeEntries(
   tx: Transaction,
   batch: Batch,
   entries: readonly LedgerEntry[],
-  known: ReadonlyMap<number, number>,
+  known: ReadonlyMap<number, KnownSale>,
 ): Promise<number> {
   const writable: Writable[] = [];
   const last = new Map<number, Extract<LedgerEntry, { kind: "grant" }>>();
@@ -103,8 +117,9 @@ async function writeEntries(
       const letter = { entryId: entry.id, saleId: entry.saleId, grantNo, reason, payload: text };
       await bury(tx, batch, letter);
     }
+    const sale = known.get(entry.saleId);
     for (const row of entry.grants) {
-      if (known.has(entry.saleId)) writable.push({ row, entryId: entry.id });
+      if (sale) writable.push({ row, entryId: entry.id, sale });
       else await buryGrant(tx, batch, entry.id, row, "no such sale");
     }
     last.set(entry.saleId, entry);
@@ -115,29 +130,32 @@ async function writeEntries(
   return writable.length;
 }
 
-/** How many grants MySQL has of each sale in these entries; sales that it does not know are left out. */
+/** What MySQL knows of each sale in these entries; sales that it does not know are left out. */
 async function knownSales(
   tx: Transaction,
   entries: readonly LedgerEntry[],
-): Promise<Map<number, number>> {
+): Promise<Map<number, KnownSale>> {
   const ids = [
     ...new Set(entries.flatMap((entry) => (entry.kind === "grant" ? [entry.saleId] : []))),
   ];
   if (ids.length === 0) return new Map();
   const rows = await tx
-    .select({ id: sales.id, granted: sales.granted })
+    .select({
+      ...{ id: sales.id, granted: sales.granted },
+      ...{ templateId: sales.templateId, codeKey: sales.codeKey },
+    })
     .from(sales)
     .where(inArray(sales.id, ids));
-  return new Map(rows.map((row) => [row.id, row.granted]));
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 /** A sale's entries follow each other without a gap; where they do not, entries between them are lost. */
 async function gapsIn(
   tx: Transaction,
   entries: readonly LedgerEntry[],
-  known: ReadonlyMap<number, number>,
+  known: ReadonlyMap<number, KnownSale>,
 ): Promise<LedgerGap[]> {
-  const last = new Map(known);
+  const last = new Map([...known].map(([id, { granted }]) => [id, granted]));
   const gaps: LedgerGap[] = [];
   for (const entry of entries) {
     if (entry.kind !== "grant") continue;

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { CouponCodes } from "../coupons/code.ts";
 import type { Database } from "../db/client.ts";
 import { isDuplicate, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
@@ -48,6 +49,7 @@ export interface SalesDeps {
   db: Database;
   users: { find(username: string): Promise<{ id: number } | undefined> };
   warmer: { available(): boolean; warm(saleId: number): Promise<"warm" | "later"> };
+  codes: Pick<CouponCodes, "current">;
   log: Log;
 }
 
@@ -58,7 +60,11 @@ const nameLengthMax = limits.couponNameCharsMax * 2;
 const pairKey = (sellerName: string, couponName: string): string =>
   `${sellerName.length}/${sellerName}/${couponName}`;
 
-async function insertSale(db: Database, input: NewSale, name: string): Promise<SaleFacts> {
+async function insertSale(
+  { db, codes }: Pick<SalesDeps, "db" | "codes">,
+  input: NewSale,
+  name: string,
+): Promise<SaleFacts> {
   const { sellerId, faceValue, amount: total } = input;
   const description = input.description.toWellFormed();
   const id = await db.transaction(async (tx) => {
@@ -76,6 +82,7 @@ async function insertSale(db: Database, input: NewSale, name: string): Promise<S
         total,
         userLimit: 1,
         state: "open",
+        codeKey: codes.current,
       })
       .$returningId();
     return (sale as { id: number }).id;
@@ -84,7 +91,7 @@ async function insertSale(db: Database, input: NewSale, name: string): Promise<S
 }
 
 /** Sales by name, their making, and the sellers' lists. */
-export function createSales({ redis, db, users, warmer, log }: SalesDeps): Sales {
+export function createSales({ redis, db, users, warmer, codes, log }: SalesDeps): Sales {
   const lookup = createLookup<{ sellerId: number; name: string }, SaleFacts>({
     redis,
     entriesMax: limits.cacheSalesMax,
@@ -126,7 +133,7 @@ export function createSales({ redis, db, users, warmer, log }: SalesDeps): Sales
       const name = input.name.toWellFormed();
       let sale: SaleFacts;
       try {
-        sale = await insertSale(db, input, name);
+        sale = await insertSale({ db, codes }, input, name);
       } catch (error) {
         if (isDuplicate(error)) return { kind: "duplicate" };
         throw error;

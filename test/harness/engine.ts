@@ -14,6 +14,7 @@ import { createLog } from "../../src/log.ts";
 import { connectRedis, type Redis } from "../../src/redis/client.ts";
 import { saleKeys, shardOf } from "../../src/redis/keys.ts";
 import { createWarmer } from "../../src/sales/warm.ts";
+import { TEST_CODE_SECRET } from "./api.ts";
 import { inParallel } from "./http.ts";
 import { newSale, rowsOf } from "./ledger.ts";
 import { stopLater } from "./servers.ts";
@@ -65,6 +66,7 @@ export async function startEngine(
   thread = startLedgerThread(
     {
       ...{ ...servers, durability, ledgerKeepMs, logLevel: "silent", processId },
+      codeSecrets: [TEST_CODE_SECRET],
       ...(auditMs === undefined ? {} : { auditMs }),
     },
     log,

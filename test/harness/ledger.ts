@@ -1,6 +1,8 @@
 // The ledger's side of MySQL for tests: sales, entries as grab.lua writes them, and what became of them.
 
 import { asc, eq, sql } from "drizzle-orm";
+import { createCouponCodes } from "../../src/coupons/code.ts";
+import { coupons } from "../../src/coupons/table.ts";
 import { type Database, openPool } from "../../src/db/client.ts";
 import type { LedgerContext } from "../../src/ledger/context.ts";
 import { type LedgerEntry, parseEntry } from "../../src/ledger/entry.ts";
@@ -11,10 +13,14 @@ import { limits } from "../../src/limits.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis } from "../../src/redis/client.ts";
 import { sales } from "../../src/sales/table.ts";
+import { TEST_CODE_SECRET } from "./api.ts";
 import { stopLater } from "./servers.ts";
 import { until } from "./until.ts";
 
 let names = 0;
+
+/** The codes of coupons, as every process of a test file makes them. */
+export const testCodes = createCouponCodes([TEST_CODE_SECRET]);
 
 /** A new sale in MySQL that nobody has warmed; gives its id. `fields` win over an open sale of limit one. */
 export async function newSale(
@@ -59,6 +65,16 @@ export async function rowsOf(db: Database, saleId: number): Promise<[number, num
     .where(eq(grants.saleId, saleId))
     .orderBy(asc(grants.grantNo));
   return rows.map(({ number, user }) => [number, user]);
+}
+
+/** Number, user and code of each coupon of a sale, by number. */
+export async function couponsOf(db: Database, saleId: number): Promise<[number, number, string][]> {
+  const rows = await db
+    .select({ number: coupons.grantNo, user: coupons.userId, code: coupons.code })
+    .from(coupons)
+    .where(eq(coupons.saleId, saleId))
+    .orderBy(asc(coupons.grantNo));
+  return rows.map(({ number, user, code }) => [number, user, code]);
 }
 
 /** A shard's dead letters in the order of their sale and number. */
@@ -109,7 +125,11 @@ export async function ledgerContext(
   });
   await until("Redis", () => redis.status === "ready");
   return {
-    settings: { ...servers, durability: "durable", ledgerKeepMs, logLevel: "silent", processId },
+    settings: {
+      ...{ ...servers, durability: "durable", ledgerKeepMs, logLevel: "silent", processId },
+      codeSecrets: [TEST_CODE_SECRET],
+    },
+    codes: testCodes,
     ...{ log, redis, pool, metrics: createLedgerMetrics(), stopping: stop.signal, posted },
     post: (message) => void posted.push(message),
     ...{ witnessed, enrolled: Promise.resolve(), heart: { isSteady: true } },

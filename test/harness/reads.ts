@@ -13,6 +13,7 @@ import { saleKeys } from "../../src/redis/keys.ts";
 import { createSales, type SaleFacts, type Sales } from "../../src/sales/service.ts";
 import { sales } from "../../src/sales/table.ts";
 import { createWallet, type Wallet } from "../../src/wallet/service.ts";
+import { testCodes } from "./ledger.ts";
 import { freshDatabase, startRedis, stopLater } from "./servers.ts";
 import { until } from "./until.ts";
 
@@ -67,7 +68,7 @@ export async function startReads({ redis: server, databaseUrl }: Servers): Promi
     redis,
     pool,
     warmer,
-    sales: createSales({ redis, db: pool.db, users, warmer, log }),
+    sales: createSales({ redis, db: pool.db, users, warmer, codes: testCodes, log }),
     wallet: createWallet({ redis, db: pool.db }),
     queries: () => queries,
   };

@@ -132,7 +132,7 @@ export const ledgerMutants: readonly Mutant[] = [
     what: "a grant that MySQL refuses is counted as buried, and no dead letter is written",
     edits: [
       {
-        path: "src/ledger/insert.ts",
+        path: "src/ledger/letters.ts",
         edit: replace(
           "  batch.dead += 1;\n  await tx",
           "  batch.dead += 1;\n  if (batch.dead < 1) await tx",
