@@ -81,6 +81,11 @@ export class Levels {
     return this.#feed.stop();
   }
 
+  /** True while no change can have been missed. */
+  isTrusted(): boolean {
+    return this.#now() < this.#feed.trustedUntil;
+  }
+
   /** One kind may be looked up in several ways; each has a memory of its own, and they share Redis. */
   lookup<Key extends string | number, Value extends object>(
     options: LookupOptions<Key, Value>,

@@ -1,0 +1,200 @@
+// The three levels against a real Redis, as several processes use them. What a slow loader, a lost message, a lost
+// connection or an emptied Redis can do to them.
+
+import { afterAll, beforeEach, expect, test } from "bun:test";
+import { EVERYTHING } from "../src/cache/changes.ts";
+import { announce } from "../src/cache/shared.ts";
+import type { RedisServer } from "../src/embedded/redis.ts";
+import { limits } from "../src/limits.ts";
+import { Overloaded } from "../src/overloaded.ts";
+import { cacheKeys } from "../src/redis/keys.ts";
+import { type CacheProcess, type Fact, startCaches } from "./harness/caches.ts";
+import { startRedis, stopEverything } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+afterAll(stopEverything);
+
+const server: RedisServer = await startRedis();
+const rows = new Map<string, Fact>();
+const start = () => startCaches(server.url, rows);
+const [one, two] = [await start(), await start()];
+
+let names = 0;
+let name = "";
+beforeEach(() => {
+  name = `thing ${++names}`;
+  rows.set(name, { version: 1 });
+  for (const each of [one, two]) each.loads.length = 0;
+});
+
+const write = async (by: CacheProcess, version: number): Promise<void> => {
+  rows.set(name, { version });
+  await by.levels.changed({ kind: "user-name", key: name });
+};
+
+test("a thing is loaded once, then comes from memory, and on another process from Redis", async () => {
+  const { facts } = one;
+  expect(facts.peek(name)).toBeUndefined();
+  const both = await Promise.all([facts.get(name), facts.get(name)]);
+  expect(both).toEqual([{ version: 1 }, { version: 1 }]);
+  expect(facts.peek(name)).toEqual({ version: 1 });
+  await until("Redis to have it", async () => {
+    two.facts.drop(name);
+    two.loads.length = 0;
+    await two.facts.get(name);
+    return two.loads.length === 0;
+  });
+  expect(one.loads).toEqual([name]);
+});
+
+test("a change shows at once here, and on another process when the message arrives", async () => {
+  await Promise.all([one.facts.get(name), two.facts.get(name)]);
+  await write(one, 2);
+  expect(one.facts.peek(name)).toBeUndefined();
+  expect(await one.facts.get(name)).toEqual({ version: 2 });
+  await until("the message", () => two.facts.peek(name) === undefined);
+  expect(await two.facts.get(name)).toEqual({ version: 2 });
+});
+
+test("a kept slot is empty after the change", async () => {
+  await one.facts.get(name);
+  const slot = one.facts.slot(name);
+  if (!slot) throw new Error("it is not in memory");
+  expect(one.facts.read(slot)).toEqual({ version: 1 });
+  await write(two, 2);
+  await until("the message", () => one.facts.read(slot) === undefined);
+});
+
+test("a slow loader of another process brings nothing old into Redis or memory", async () => {
+  const release = Promise.withResolvers<void>();
+  two.hold(release.promise);
+  const slow = two.facts.get(name);
+  await until("the load", () => two.loads.length === 1);
+  await write(one, 2);
+  release.resolve();
+  expect(await slow).toEqual({ version: 1 });
+  // Its attempt to put the old value into Redis goes before this question on the same connection.
+  await two.redis.ping();
+  expect(await two.facts.get(name)).toEqual({ version: 2 });
+  one.facts.drop(name);
+  expect(await one.facts.get(name)).toEqual({ version: 2 });
+});
+
+test("a loader that outlived its message, as on a process that hears nothing, is kept out of Redis", async () => {
+  const deaf = await startCaches(server.url, rows, { hears: false });
+  await deaf.levels.stop();
+  const release = Promise.withResolvers<void>();
+  deaf.hold(release.promise);
+  const slow = deaf.facts.get(name);
+  await until("the load", () => deaf.loads.length === 1);
+  await write(one, 2);
+  release.resolve();
+  expect(await slow).toEqual({ version: 1 });
+  await deaf.redis.ping();
+  one.facts.drop(name);
+  expect(await one.facts.get(name)).toEqual({ version: 2 });
+});
+
+test("what did not exist is found by every process at once when it was made", async () => {
+  rows.delete(name);
+  expect([await one.facts.get(name), await two.facts.get(name)]).toEqual([undefined, undefined]);
+  rows.set(name, { version: 7 });
+  await one.facts.renew(name);
+  expect(await two.facts.get(name)).toEqual({ version: 7 });
+});
+
+test("that there is nothing spares MySQL the question for a moment", async () => {
+  rows.delete(name);
+  await one.facts.get(name);
+  await until("Redis to know", async () => {
+    two.loads.length = 0;
+    await two.facts.get(name);
+    return two.loads.length === 0;
+  });
+  await until("a new load", async () => {
+    await two.facts.get(name);
+    return two.loads.length > 0;
+  });
+});
+
+test("memory is not believed when no proof has come for too long", async () => {
+  const third = await start();
+  await third.facts.get(name);
+  expect(third.facts.peek(name)).toEqual({ version: 1 });
+  third.pass(limits.cacheTrustMs);
+  expect(third.facts.peek(name)).toBeUndefined();
+});
+
+test("a lost subscription empties memory", async () => {
+  await two.facts.get(name);
+  await one.redis.client("KILL", "TYPE", "pubsub");
+  rows.set(name, { version: 2 });
+  await until("it to be gone", () => two.facts.peek(name) === undefined);
+  await until("trust", () => one.isTrusted() && two.isTrusted());
+});
+
+test("a message that got lost on the way empties memory", async () => {
+  await two.facts.get(name);
+  const slot = two.facts.slot(name);
+  if (!slot) throw new Error("it is not in memory");
+  // What a Redis Cluster may do: the number moves and no message comes.
+  await one.redis.incr(cacheKeys.changes);
+  await until("it to be gone", () => slot.value === undefined);
+});
+
+test("without Redis the loader answers, and a change is told when Redis is back", async () => {
+  const redis = await startRedis();
+  const [here, there] = [await startCaches(redis.url, rows), await startCaches(redis.url, rows)];
+  await here.facts.get(name);
+  await until("Redis to have it", async () => {
+    there.facts.drop(name);
+    there.loads.length = 0;
+    return (await there.facts.get(name)) && there.loads.length === 0;
+  });
+  await redis.process.kill("SIGKILL");
+  await until("the loss", () => !here.isTrusted() && !there.isTrusted());
+  await write(here, 2);
+  expect(await here.facts.get(name)).toEqual({ version: 2 });
+  await redis.process.start();
+  // Redis still has the old value: it was not told. Whoever made the change does not believe it.
+  expect(await here.facts.get(name)).toEqual({ version: 2 });
+  await until("Redis to be told", async () => {
+    there.facts.drop(name);
+    return (await there.facts.get(name))?.version === 2;
+  });
+});
+
+test("everything is loaded anew when everything may have changed", async () => {
+  await Promise.all([one.facts.get(name), two.facts.get(name)]);
+  rows.set(name, { version: 2 });
+  await announce(one.redis, "an operator", EVERYTHING);
+  await until("the message", () => two.facts.peek(name) === undefined);
+  expect(await two.facts.get(name)).toEqual({ version: 2 });
+  expect(await one.facts.get(name)).toEqual({ version: 2 });
+});
+
+test("a text in Redis that is not a value is loaded anew and replaced", async () => {
+  await one.facts.get(name);
+  const key = cacheKeys.entry("user-name", name);
+  const text = await until("Redis to have it", async () => {
+    const found = await one.redis.get(key);
+    return found?.endsWith("}") ? found : undefined;
+  });
+  await one.redis.set(key, `${text.slice(0, 17)}{broken`);
+  two.loads.length = 0;
+  expect(await two.facts.get(name)).toEqual({ version: 1 });
+  expect(two.loads).toEqual([name]);
+  await until("it to be replaced", async () => (await one.redis.get(key)) === text);
+});
+
+test("more loads at once than the limit are refused, and later ones succeed", async () => {
+  const third = await start();
+  const release = Promise.withResolvers<void>();
+  third.hold(release.promise);
+  const many = Array.from({ length: limits.cacheLoadsAtOnce }, (_, n) => third.facts.get(`x${n}`));
+  await until("the loads", () => third.loads.length === limits.cacheLoadsAtOnce);
+  await expect(third.facts.get("one more")).rejects.toBeInstanceOf(Overloaded);
+  release.resolve();
+  await Promise.all(many);
+  expect(await third.facts.get(name)).toEqual({ version: 1 });
+});
