@@ -167,6 +167,18 @@ export const limits = {
   walletUsersPerReadMax: 32,
   walletReadsAtOnce: 2,
 
+  // Coupons.
+  couponsPerOrderMax: 5,
+  couponLockSecondsMax: 900,
+  couponChangesAtOnce: 4,
+  couponChangesWaitingMax: 512,
+  couponChangeWaitMsMax: 5_000,
+  couponAttemptsMax: 10,
+  couponRetriesMax: 5,
+  couponRetryDelayMs: 5,
+  couponSweepMs: 1_000,
+  couponSweepBatch: 200,
+
   // The embedded servers of `npm start` and the tests.
   serverProbeMs: 1_000,
   serverProbePauseMs: 10,

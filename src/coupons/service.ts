@@ -1,0 +1,181 @@
+// Locking, using and giving back coupons, one or several at once, all or none.
+//
+// One reading tells what each coupon needs (plan.ts); most refusals and repeats end there. Then one transaction
+// takes the steps (steps.ts), in the order of the coupons' ids, and counts them (counters.ts). If a coupon is no
+// longer as it was read, nothing is changed and all begins anew with another reading. No lock is held between the
+// reading and the change, so nothing is left behind by a process that dies.
+
+import { createTurns } from "../auth/turns.ts";
+import type { Database, Transaction } from "../db/client.ts";
+import { limits } from "../limits.ts";
+import { Overloaded } from "../overloaded.ts";
+import { type Settled, settle } from "./counters.ts";
+import { type Coupon, couponOf } from "./coupon.ts";
+import { freeLapsed } from "./lapse.ts";
+import { planWish, type Refusal, type Step, type Wish } from "./plan.ts";
+import { type CouponRow, readCoupons } from "./row.ts";
+import { type LogLine, takeStep, writeLog } from "./steps.ts";
+import { transact } from "./transact.ts";
+
+/** The owner of the coupons, and who acts: the owner, or a service for the owner. */
+export interface Acting {
+  readonly userId: number;
+  /** For the history: `user:7`, `key:3`. */
+  readonly actor: string;
+}
+
+export type Outcome =
+  /** `changed` is false when all of them were as wished already. The coupons stand in the order of the codes. */
+  | { readonly kind: "done"; readonly coupons: readonly Coupon[]; readonly changed: boolean }
+  | { readonly kind: "unknown"; readonly code: string }
+  /** Granted a moment ago; MySQL will have it soon. */
+  | { readonly kind: "unrecorded"; readonly code: string }
+  | { readonly kind: "refused"; readonly code: string; readonly refusal: Refusal };
+
+export interface Coupons {
+  /**
+   * Gives an order its wishes, by code: 1 to `couponsPerOrderMax`, in their one spelling. Throws MySQL's error, or
+   * Overloaded when too many changes are under way; what became of it then, a repeat tells.
+   */
+  change(acting: Acting, orderSn: string, wishes: ReadonlyMap<string, Wish>): Promise<Outcome>;
+}
+
+interface Planned {
+  readonly row: CouponRow;
+  readonly steps: readonly Step[];
+}
+
+type Executed =
+  | { readonly kind: "done"; readonly rows: CouponRow[] }
+  /** Some coupon is no longer as it was read. */
+  | { readonly kind: "moved" }
+  | Exclude<Settled, { kind: "settled" }>;
+
+const linesOf = ({ row, steps }: Planned, orderSn: string, actor: string): LogLine[] =>
+  steps.map((step) => {
+    const { originalAmount, discountAmount } =
+      step.action === "use"
+        ? { originalAmount: step.amounts.original, discountAmount: step.amounts.discount }
+        : row;
+    const amounts =
+      step.action === "use" || step.action === "revert" ? { originalAmount, discountAmount } : {};
+    const of = step.action === "lapse" ? row.orderSn : orderSn;
+    return { couponId: row.id, action: step.action, orderSn: of, actor, ...amounts };
+  });
+
+/** Takes all the steps; anything but "done" has to be rolled back. */
+async function execute(
+  tx: Transaction,
+  planned: readonly Planned[],
+  { userId, actor }: Acting,
+  orderSn: string,
+): Promise<Executed> {
+  // One order for everybody, or two lists that overlap could wait for each other.
+  const sorted = planned.toSorted((a, b) => a.row.id - b.row.id);
+  for (const { row, steps } of sorted) {
+    for (const step of steps) {
+      if (!(await takeStep(tx, row, step, orderSn))) return { kind: "moved" };
+    }
+  }
+  await writeLog(
+    tx,
+    sorted.flatMap((one) => linesOf(one, orderSn, actor)),
+  );
+  const moves = sorted.flatMap(({ row, steps }) =>
+    steps.map((step) => {
+      const { templateId, template } = row;
+      return { ...step, templateId, userId, userLimit: template.userLimit };
+    }),
+  );
+  const settled = await settle(tx, moves);
+  if (settled.kind !== "settled") return settled;
+  const codes = planned.map(({ row }) => row.code);
+  return { kind: "done", rows: await readCoupons(tx, userId, codes) };
+}
+
+const inOrder = (rows: readonly CouponRow[], codes: readonly string[]): CouponRow[] => {
+  const byCode = new Map(rows.map((row) => [row.code, row]));
+  return codes.flatMap((code) => byCode.get(code) ?? []);
+};
+
+const done = (rows: readonly CouponRow[], changed: boolean): Outcome => ({
+  kind: "done",
+  coupons: rows.map((row) => couponOf(row, row.template)),
+  changed,
+});
+
+export function createCoupons({
+  db,
+  pending,
+}: {
+  db: Database;
+  /** Knows the grants that MySQL may not have yet. */
+  pending: { has(userId: number, code: string): Promise<boolean> };
+}): Coupons {
+  const turns = createTurns({
+    atOnce: limits.couponChangesAtOnce,
+    waitersMax: limits.couponChangesWaitingMax,
+    waitMsMax: limits.couponChangeWaitMsMax,
+  });
+
+  /** Undefined: begin anew. */
+  async function attempt(
+    acting: Acting,
+    orderSn: string,
+    wishes: ReadonlyMap<string, Wish>,
+  ): Promise<Outcome | undefined> {
+    const { userId } = acting;
+    const codes = [...wishes.keys()];
+    const rows = inOrder(await readCoupons(db, userId, codes), codes);
+    const missing = codes.find((code) => rows.every((row) => row.code !== code));
+    if (missing !== undefined) {
+      const kind = (await pending.has(userId, missing)) ? "unrecorded" : "unknown";
+      return { kind, code: missing };
+    }
+    const planned: Planned[] = [];
+    for (const row of rows) {
+      const plan = planWish(row, orderSn, wishes.get(row.code) as Wish);
+      if (plan.kind === "refused") return { ...plan, code: row.code };
+      planned.push({ row, steps: plan.steps });
+    }
+    if (planned.every(({ steps }) => steps.length === 0)) return done(rows, false);
+    const executed = await transact(db, async (tx) => {
+      const result = await execute(tx, planned, acting, orderSn);
+      return { result, keep: result.kind === "done" };
+    });
+    if (executed.kind === "done") return done(inOrder(executed.rows, codes), true);
+    if (executed.kind === "moved") return undefined;
+    return withoutRoom(executed, rows, userId);
+  }
+
+  /** No room: unless locks that ran out still take it. */
+  async function withoutRoom(
+    { kind, templateId }: Exclude<Settled, { kind: "settled" }>,
+    rows: readonly CouponRow[],
+    userId: number,
+  ): Promise<Outcome | undefined> {
+    const whose = kind === "user-limit" ? { templateId, userId } : { templateId };
+    if ((await freeLapsed(db, whose)) > 0) return undefined;
+    const row = rows.find((one) => one.templateId === templateId) as CouponRow;
+    const { userLimit } = row.template;
+    const refusal: Refusal =
+      kind === "user-limit" && userLimit !== null ? { kind, limit: userLimit } : { kind: "budget" };
+    return { kind: "refused", code: row.code, refusal };
+  }
+
+  async function untilDecided(...[acting, orderSn, wishes]: Parameters<Coupons["change"]>) {
+    for (let left = limits.couponAttemptsMax; left > 0; left -= 1) {
+      const outcome = await attempt(acting, orderSn, wishes);
+      if (outcome) return outcome;
+    }
+    throw new Overloaded("these coupons change all the time");
+  }
+
+  return {
+    async change(acting, orderSn, wishes) {
+      const turn = await turns.run(() => untilDecided(acting, orderSn, wishes));
+      if (turn === "busy") throw new Overloaded("too many coupons change at once");
+      return turn.result;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+// The changes of a coupon in MySQL. Each is one UPDATE that names the state the coupon must be in, and the order, the
+// owner and the time by MySQL's clock where they matter: of any number of parallel changes one finds the coupon as it
+// demands, and the others find nothing. Each leaves a row in coupon_usage_logs.
+
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import type { Transaction } from "../db/client.ts";
+import { secondsFromNow } from "../db/columns.ts";
+import type { Step } from "./plan.ts";
+import { isEarly, isOver, lockRanOut, lockRuns } from "./row.ts";
+import { coupons, couponUsageLogs } from "./table.ts";
+
+const FREE = {
+  state: "unused",
+  orderSn: null,
+  lockedUntil: null,
+  reserved: 0,
+  originalAmount: null,
+  discountAmount: null,
+  usedAt: null,
+} as const;
+
+const isState = (state: string) => eq(coupons.state, state);
+const canBeTaken = [isState("unused"), sql`NOT ${isOver}`, sql`NOT ${isEarly}`];
+
+/** What a step demands of the row, and what it writes. */
+function updateOf(step: Step, orderSn: string): { demands: SQL[]; set: object } {
+  const ofOrder = eq(coupons.orderSn, orderSn);
+  switch (step.action) {
+    case "lapse":
+      return { demands: [isState("locked"), lockRanOut], set: FREE };
+    case "unlock":
+      return { demands: [isState("locked"), ofOrder, lockRuns], set: FREE };
+    case "revert":
+      return { demands: [isState("used"), ofOrder], set: FREE };
+    case "lock": {
+      const lockedUntil = secondsFromNow(step.ttlSeconds);
+      const { reserved } = step;
+      return { demands: canBeTaken, set: { state: "locked", orderSn, lockedUntil, reserved } };
+    }
+    case "use": {
+      const { amounts, counted } = step;
+      return {
+        demands: step.from === "locked" ? [isState("locked"), ofOrder, lockRuns] : canBeTaken,
+        set: {
+          ...{ state: "used", orderSn, lockedUntil: null, reserved: counted },
+          ...{ originalAmount: amounts.original, discountAmount: amounts.discount },
+          usedAt: sql`UTC_TIMESTAMP(3)`,
+        },
+      };
+    }
+  }
+}
+
+/** False when the coupon is no longer as the step demands; nothing has changed then. Throws MySQL's error. */
+export async function takeStep(
+  tx: Transaction,
+  coupon: { readonly id: number; readonly userId: number },
+  step: Step,
+  orderSn: string,
+): Promise<boolean> {
+  const { demands, set } = updateOf(step, orderSn);
+  const [result] = await tx
+    .update(coupons)
+    .set(set)
+    .where(and(eq(coupons.id, coupon.id), eq(coupons.userId, coupon.userId), ...demands));
+  return result.affectedRows === 1;
+}
+
+/** One line of a coupon's history. */
+export interface LogLine {
+  readonly couponId: number;
+  readonly action: Step["action"] | "expire";
+  readonly orderSn: string | null;
+  /** Of a use, and of the use that a revert takes back. */
+  readonly originalAmount?: number | null;
+  readonly discountAmount?: number | null;
+  readonly actor: string;
+}
+
+/** Writes what has been done, in this order. Throws MySQL's error. */
+export async function writeLog(tx: Transaction, lines: readonly LogLine[]): Promise<void> {
+  if (lines.length === 0) return;
+  const at = sql`UTC_TIMESTAMP(3)`;
+  await tx.insert(couponUsageLogs).values(lines.map((line) => ({ ...line, at })));
+}

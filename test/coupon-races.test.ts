@@ -1,0 +1,205 @@
+// Many changes of the same coupons at the same moment, from two processes: one winner each, and afterwards the
+// states, the histories and the counters all tell the same story.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expireOver, freeLapsed } from "../src/coupons/lapse.ts";
+import type { Wish } from "../src/coupons/plan.ts";
+import { watch } from "./harness/api.ts";
+import {
+  ask,
+  assertConsistent,
+  freshNumber,
+  freshOrder,
+  historyOf,
+  LOCK,
+  letLockRunOut,
+  makeCoupon,
+  makeCoupons,
+  makeTemplate,
+  openShop,
+  REVERT,
+  rowOf,
+  type Shop,
+  type TestCoupon,
+  UNLOCK,
+  use,
+  word,
+} from "./harness/coupons.ts";
+import { tally } from "./harness/http.ts";
+import { freshDatabase, stopEverything } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+let url: string;
+let shops: [Shop, Shop];
+
+beforeAll(async () => {
+  url = (await freshDatabase()).url;
+  shops = [openShop(url), openShop(url)];
+});
+afterAll(stopEverything);
+
+/** Asks in turn on one process and the other, all at once. */
+const askAll = async (
+  count: number,
+  request: (index: number) => [wish: Wish, orderSn: string, ...held: TestCoupon[]],
+): Promise<string[]> =>
+  Promise.all(
+    Array.from({ length: count }, async (_, index) =>
+      word(await ask(shops[index % 2] as Shop, ...request(index))),
+    ),
+  );
+
+test("of 200 orders that lock one coupon one gets it", async () => {
+  const templateId = await makeTemplate(shops[0].db, { budget: 500, userLimit: 1 });
+  const coupon = await makeCoupon(shops[0].db, templateId);
+  const words = await askAll(200, () => [LOCK, freshOrder(), coupon]);
+  expect(tally(words)).toEqual({ done: 1, locked: 199 });
+  expect(await historyOf(shops[0].db, coupon)).toHaveLength(1);
+  await assertConsistent(shops[0].db, templateId);
+}, 60_000);
+
+test("of 200 orders that use one coupon one does", async () => {
+  const templateId = await makeTemplate(shops[0].db, { budget: 500, userLimit: 1 });
+  const coupon = await makeCoupon(shops[0].db, templateId);
+  const words = await askAll(200, () => [use(500), freshOrder(), coupon]);
+  expect(tally(words)).toEqual({ done: 1, used: 199 });
+  await assertConsistent(shops[0].db, templateId);
+}, 60_000);
+
+test("one order that asks 100 times at once has one lock, and one use", async () => {
+  const templateId = await makeTemplate(shops[0].db);
+  const [coupon, order] = [await makeCoupon(shops[0].db, templateId), freshOrder()];
+  expect(tally(await askAll(100, () => [LOCK, order, coupon]))).toEqual({ done: 1, repeated: 99 });
+  expect(tally(await askAll(100, () => [use(5), order, coupon]))).toEqual({
+    done: 1,
+    repeated: 99,
+  });
+  expect(await historyOf(shops[0].db, coupon)).toEqual([`lock ${order}`, `use ${order}`]);
+}, 60_000);
+
+test("a lock that ran out goes to one of 100 orders, and lapses once, whoever notices", async () => {
+  const templateId = await makeTemplate(shops[0].db, { budget: 500, userLimit: 1 });
+  const [coupon, order] = [await makeCoupon(shops[0].db, templateId), freshOrder()];
+  await ask(shops[0], LOCK, order, coupon);
+  await letLockRunOut(shops[0].db, coupon);
+  const sweeps = Promise.all([freeLapsed(shops[0].db), freeLapsed(shops[1].db)]);
+  const words = await askAll(100, () => [LOCK, freshOrder(), coupon]);
+  await sweeps;
+  expect(tally(words)).toEqual({ done: 1, locked: 99 });
+  expect((await historyOf(shops[0].db, coupon)).slice(0, 2)).toEqual([
+    `lock ${order}`,
+    `lapse ${order}`,
+  ]);
+  await assertConsistent(shops[0].db, templateId);
+}, 60_000);
+
+test("200 locks, uses and expiries of one coupon leave one state that its history explains", async () => {
+  const { db } = shops[0];
+  const templateId = await makeTemplate(db, { budget: 500, userLimit: 1 });
+  for (const expiresInMs of [-1, 20, 60, 150]) {
+    const coupon = await makeCoupon(db, templateId, { expiresInMs });
+    const sweeps = Array.from({ length: 20 }, (_, index) =>
+      expireOver((shops[index % 2] as Shop).db),
+    );
+    const words = await askAll(180, (index) =>
+      index % 2 === 0 ? [LOCK, freshOrder(), coupon] : [use(500), freshOrder(), coupon],
+    );
+    await Promise.all(sweeps);
+    const { done = 0, expired = 0, locked = 0, used = 0 } = tally(words);
+    expect(done + expired + locked + used).toBe(180);
+    expect(done).toBeLessThanOrEqual(1);
+    await until("an end of its time", async () => {
+      await expireOver(db);
+      const { state } = await rowOf(db, coupon);
+      return state === (done === 1 ? state : "expired");
+    });
+    await assertConsistent(db, templateId);
+    if (done === 1) {
+      const { orderSn, state } = await rowOf(db, coupon);
+      await ask(shops[0], state === "used" ? REVERT : UNLOCK, orderSn ?? "", coupon);
+    }
+  }
+}, 60_000);
+
+test("100 locks at once never exceed the limit of a user or a budget, and reach it", async () => {
+  const { db } = shops[0];
+  const limited = await makeTemplate(db, { userLimit: 3, budget: 500 * 1_000 });
+  const userId = freshNumber();
+  const own = await makeCoupons(db, limited, 100, { userId });
+  const byUser = await askAll(100, (index) => [LOCK, freshOrder(), own[index] as TestCoupon]);
+  expect(tally(byUser)).toEqual({ done: 3, "user-limit": 97 });
+  await assertConsistent(db, limited);
+
+  const tight = await makeTemplate(db, { budget: 500 * 7 + 499 });
+  const all = await makeCoupons(db, tight, 100);
+  const byBudget = await askAll(100, (index) => [LOCK, freshOrder(), all[index] as TestCoupon]);
+  expect(tally(byBudget)).toEqual({ done: 7, budget: 93 });
+  await assertConsistent(db, tight);
+}, 60_000);
+
+test("lists that overlap, in any order, leave each coupon with one order and none half taken", async () => {
+  const { db } = shops[0];
+  const userId = freshNumber();
+  const ids = await Promise.all([1, 2, 3].map(() => makeTemplate(db, { budget: 50_000 })));
+  const all = await Promise.all(
+    Array.from({ length: 6 }, (_, index) => makeCoupon(db, ids[index % 3] as number, { userId })),
+  );
+  const orders = new Map<string, TestCoupon[]>();
+  const words = await askAll(120, (index) => {
+    const rotated = [...all.slice(index % 6), ...all.slice(0, index % 6)].slice(0, 4);
+    const list = index % 2 ? rotated : rotated.toReversed();
+    const order = freshOrder();
+    orders.set(order, list);
+    return [LOCK, order, ...list];
+  });
+  expect(tally(words)).toEqual({ done: 1, locked: 119 });
+  const owners = await Promise.all(all.map((coupon) => rowOf(db, coupon)));
+  const winner = owners.find(({ orderSn }) => orderSn !== null)?.orderSn ?? "";
+  const taken = orders.get(winner)?.map(({ id }) => id) ?? [];
+  const owned = owners.filter(({ orderSn }) => orderSn === winner).map(({ id }) => id);
+  expect(owned.toSorted()).toEqual(taken.toSorted());
+  expect(owners.filter(({ orderSn }) => orderSn === null)).toHaveLength(2);
+  for (const id of ids) await assertConsistent(db, id);
+}, 60_000);
+
+test("a storm of everything keeps histories, counters and budgets together", async () => {
+  const { db } = shops[0];
+  const userId = freshNumber();
+  const ids = [await makeTemplate(db, { budget: 1_200 }), await makeTemplate(db, { userLimit: 1 })];
+  const all = await Promise.all(
+    Array.from({ length: 6 }, (_, index) => makeCoupon(db, ids[index % 2] as number, { userId })),
+  );
+  const orders = [freshOrder(), freshOrder(), freshOrder()];
+  const wishes: Wish[] = [LOCK, UNLOCK, use(300), REVERT, { action: "lock", ttlSeconds: 1 }];
+  const words = await askAll(300, (index) => {
+    const list = all.filter((_, place) => ((index * 7 + place * 5) % 11) % 3 === 0).slice(0, 5);
+    const held = list.length > 0 ? list : [all[index % 6] as TestCoupon];
+    if (index % 17 === 0) void freeLapsed(db);
+    return [wishes[index % 5] as Wish, orders[index % 3] as string, ...held];
+  });
+  const { done = 0 } = tally(words);
+  expect(done).toBeGreaterThan(10);
+  for (const id of ids) await assertConsistent(db, id);
+}, 60_000);
+
+test("the lock of a process that was killed frees itself", async () => {
+  const { db } = shops[0];
+  const templateId = await makeTemplate(db, { budget: 500, userLimit: 1 });
+  const coupon = await makeCoupon(db, templateId);
+  const locker = watch([process.execPath, "test/harness/locker.ts"], {
+    ...{ DATABASE_URL: url, CODE: coupon.code, USER_ID: String(coupon.userId), TTL_SECONDS: "2" },
+  });
+  await until("its lock", () => locker.output().includes("locked"));
+  await locker.end("SIGKILL");
+  const order = freshOrder();
+  expect(await word(await ask(shops[0], LOCK, order, coupon))).toBe("locked");
+  await until(
+    "it to run out",
+    async () => word(await ask(shops[0], LOCK, order, coupon)) === "done",
+  );
+  expect(await historyOf(db, coupon)).toEqual([
+    ...["lock killed", "lapse killed"],
+    `lock ${order}`,
+  ]);
+  await assertConsistent(db, templateId);
+}, 60_000);

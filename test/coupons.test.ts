@@ -1,0 +1,303 @@
+// What may become of a coupon, and what may not, on a real MySQL: one process, one thing after the other.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
+import { expireOver, freeLapsed } from "../src/coupons/lapse.ts";
+import { createSweep } from "../src/coupons/sweep.ts";
+import { createLog } from "../src/log.ts";
+import { templates } from "../src/templates/table.ts";
+import {
+  ask,
+  assertConsistent,
+  freshNumber,
+  freshOrder,
+  historyOf,
+  LOCK,
+  letExpire,
+  letLockRunOut,
+  makeCoupon,
+  makeTemplate,
+  openShop,
+  REVERT,
+  rowOf,
+  type Shop,
+  type TestCoupon,
+  UNLOCK,
+  use,
+  word,
+} from "./harness/coupons.ts";
+import { freshDatabase, stopEverything } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+let shop: Shop;
+let plain: number;
+
+beforeAll(async () => {
+  shop = openShop((await freshDatabase()).url);
+  plain = await makeTemplate(shop.db);
+});
+afterAll(stopEverything);
+
+const make = (options = {}, templateId = plain): Promise<TestCoupon> =>
+  makeCoupon(shop.db, templateId, options);
+const asked = async (
+  ...request: Parameters<typeof ask> extends [Shop, ...infer Rest] ? Rest : never
+) => word(await ask(shop, ...request));
+const budgetOf = async (id: number) => {
+  const [row] = await shop.db.select().from(templates).where(eq(templates.id, id));
+  return [row?.budgetReserved, row?.budgetSpent];
+};
+
+describe("a coupon", () => {
+  test("goes from unused to locked to used and back, and its history keeps all of it", async () => {
+    const [coupon, order] = [await make(), freshOrder()];
+    const locked = await ask(shop, LOCK, order, coupon);
+    expect(locked).toMatchObject({ kind: "done", coupons: [{ state: "locked", orderSn: order }] });
+    expect(await asked(use(500), order, coupon)).toBe("done");
+    expect(await rowOf(shop.db, coupon)).toMatchObject({
+      ...{ state: "used", orderSn: order, originalAmount: 10_000, discountAmount: 500 },
+    });
+    const back = await ask(shop, REVERT, order, coupon);
+    expect(back).toMatchObject({ kind: "done", coupons: [{ state: "unused", orderSn: null }] });
+    expect(await asked(LOCK, order, coupon)).toBe("done");
+    expect(await asked(UNLOCK, order, coupon)).toBe("done");
+    const history = ["lock", "use", "revert", "lock", "unlock"].map((one) => `${one} ${order}`);
+    expect(await historyOf(shop.db, coupon)).toEqual(history);
+  });
+
+  test("can be used without a lock", async () => {
+    const coupon = await make();
+    expect(await asked(use(1), freshOrder(), coupon)).toBe("done");
+  });
+
+  test("stays as it is when the same order asks again, also its lock's end", async () => {
+    const [coupon, order] = [await make(), freshOrder()];
+    for (const wish of [LOCK, UNLOCK, LOCK, use(500), REVERT]) {
+      expect(await asked(wish, order, coupon)).toBe("done");
+      const [row, history] = [await rowOf(shop.db, coupon), await historyOf(shop.db, coupon)];
+      expect(await asked(wish, order, coupon)).toBe("repeated");
+      expect(await rowOf(shop.db, coupon)).toEqual(row);
+      expect(await historyOf(shop.db, coupon)).toEqual(history);
+    }
+  });
+
+  test("that another order has locked or used is refused, with the lock's end", async () => {
+    const [coupon, order, other] = [await make(), freshOrder(), freshOrder()];
+    await ask(shop, LOCK, order, coupon);
+    const { lockedUntil } = await rowOf(shop.db, coupon);
+    for (const wish of [LOCK, use(1)]) {
+      expect(await ask(shop, wish, other, coupon)).toEqual({
+        ...{ kind: "refused", code: coupon.code },
+        refusal: { kind: "locked", lockedUntil: lockedUntil as Date },
+      });
+    }
+    expect(await asked(UNLOCK, other, coupon)).toBe("repeated");
+    await ask(shop, use(500), order, coupon);
+    expect(await asked(LOCK, other, coupon)).toBe("used");
+    expect(await asked(use(500), other, coupon)).toBe("used");
+    expect(await asked(UNLOCK, order, coupon)).toBe("used");
+    expect(await asked(REVERT, other, coupon)).toBe("repeated");
+    expect(await rowOf(shop.db, coupon)).toMatchObject({ state: "used", orderSn: order });
+  });
+
+  test("used for other amounts than before is refused", async () => {
+    const [coupon, order] = [await make(), freshOrder()];
+    await ask(shop, use(500), order, coupon);
+    expect(await asked(use(499), order, coupon)).toBe("used-otherwise");
+  });
+
+  test("of somebody else is unknown", async () => {
+    const coupon = await make();
+    const outcome = await ask(shop, LOCK, freshOrder(), { ...coupon, userId: freshNumber() });
+    expect(outcome).toEqual({ kind: "unknown", code: coupon.code });
+  });
+
+  test("cannot be locked or used when its time is over or has not come", async () => {
+    const over = await make({ expiresInMs: -1 });
+    const early = await make({ expiresInMs: 1e6 }, await makeTemplate(shop.db, { name: "early" }));
+    await shop.db.execute(
+      `UPDATE coupons SET valid_from = UTC_TIMESTAMP(3) + INTERVAL 1 DAY WHERE id = ${early.id}`,
+    );
+    for (const wish of [LOCK, use(1)]) {
+      expect(await asked(wish, freshOrder(), over)).toBe("expired");
+      expect(await asked(wish, freshOrder(), early)).toBe("early");
+    }
+  });
+
+  test("that expires while it is locked can still be used by its order, and expires when that is undone", async () => {
+    const [coupon, order] = [await make(), freshOrder()];
+    await ask(shop, LOCK, order, coupon);
+    await letExpire(shop.db, coupon);
+    expect(await asked(use(500), order, coupon)).toBe("done");
+    const back = await ask(shop, REVERT, order, coupon);
+    expect(back).toMatchObject({ kind: "done", coupons: [{ state: "expired" }] });
+    expect(await asked(LOCK, freshOrder(), coupon)).toBe("expired");
+    await expireOver(shop.db);
+    expect(await historyOf(shop.db, coupon)).toEqual([
+      ...["lock", "use", "revert"].map((one) => `${one} ${order}`),
+      "expire",
+    ]);
+    await assertConsistent(shop.db, plain);
+  });
+
+  test("whose lock ran out is free for anybody, and the history says so", async () => {
+    const [coupon, order, other] = [await make(), freshOrder(), freshOrder()];
+    await ask(shop, LOCK, order, coupon);
+    await letLockRunOut(shop.db, coupon);
+    expect(await asked(LOCK, other, coupon)).toBe("done");
+    await letLockRunOut(shop.db, coupon);
+    expect(await asked(UNLOCK, other, coupon)).toBe("done");
+    await ask(shop, LOCK, other, coupon);
+    await letLockRunOut(shop.db, coupon);
+    expect(await asked(use(500), other, coupon)).toBe("done");
+    expect(await historyOf(shop.db, coupon)).toEqual([
+      ...[`lock ${order}`, `lapse ${order}`, `lock ${other}`, `lapse ${other}`],
+      ...[`lock ${other}`, `lapse ${other}`, `use ${other}`],
+    ]);
+    await assertConsistent(shop.db, plain);
+  });
+
+  test("is judged in the currency of its template, and takes off no more than it can", async () => {
+    const percent = { type: "percent_off", faceValue: 0, basisPoints: 2_000, discountMax: 900 };
+    const shipping = { type: "free_shipping", faceValue: 0, discountMax: 300 };
+    const ofPercent = await make({}, await makeTemplate(shop.db, percent));
+    const ofShipping = await make({}, await makeTemplate(shop.db, shipping));
+    const order = freshOrder();
+    const dollars = { original: 10_000, discount: 1, currency: "USD" };
+    const plainOne = await make();
+    expect(await asked({ action: "use", amounts: dollars }, order, plainOne)).toBe("currency");
+    for (const [coupon, original, most] of [
+      [plainOne, 10_000, 500],
+      [ofPercent, 999, 199],
+      [ofPercent, 10_000, 900],
+      [ofShipping, 10_000, 300],
+    ] as const) {
+      expect(await ask(shop, use(most + 1, original), order, coupon)).toMatchObject({
+        refusal: { kind: "too-much", most },
+      });
+      expect(await asked(use(most, original), order, coupon)).toBe("done");
+      await ask(shop, REVERT, order, coupon);
+    }
+  });
+});
+
+describe("several coupons at once", () => {
+  test("change all or none", async () => {
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const list = [await make({ userId }), await make({ userId }), await make({ userId })] as const;
+    await ask(shop, LOCK, freshOrder(), list[1]);
+    expect(await ask(shop, LOCK, order, ...list)).toMatchObject({
+      ...{ kind: "refused", code: list[1].code },
+    });
+    expect((await rowOf(shop.db, list[0])).state).toBe("unused");
+    await letLockRunOut(shop.db, list[1]);
+    const outcome = await ask(shop, LOCK, order, list[2], list[0], list[1]);
+    expect(outcome).toMatchObject({
+      coupons: [list[2], list[0], list[1]].map(({ code }) => ({ code, state: "locked" })),
+    });
+    expect(await asked(use(500), order, ...list)).toBe("done");
+    expect(await asked(REVERT, order, ...list)).toBe("done");
+    expect(await asked(REVERT, order, ...list)).toBe("repeated");
+    await assertConsistent(shop.db, plain);
+  });
+
+  test("of one template count together against a user's limit", async () => {
+    const limited = await makeTemplate(shop.db, { userLimit: 2 });
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const list = await Promise.all([1, 2, 3].map(() => make({ userId }, limited)));
+    expect(await ask(shop, LOCK, order, ...list)).toMatchObject({
+      refusal: { kind: "user-limit", limit: 2 },
+    });
+    expect(await asked(LOCK, order, ...list.slice(1))).toBe("done");
+    await assertConsistent(shop.db, limited);
+  });
+});
+
+describe("the limit of a user", () => {
+  test("counts locked and used coupons, and comes free by unlock, revert and the end of a lock", async () => {
+    const limited = await makeTemplate(shop.db, { userLimit: 1 });
+    const [userId, order, other] = [freshNumber(), freshOrder(), freshOrder()];
+    const [first, second] = [await make({ userId }, limited), await make({ userId }, limited)];
+    const refused = async () => expect(await asked(LOCK, other, second)).toBe("user-limit");
+    const free = async () => {
+      expect(await asked(LOCK, other, second)).toBe("done");
+      expect(await asked(UNLOCK, other, second)).toBe("done");
+    };
+    await ask(shop, LOCK, order, first);
+    await refused();
+    await ask(shop, UNLOCK, order, first);
+    await free();
+    await ask(shop, use(500), order, first);
+    await refused();
+    await ask(shop, REVERT, order, first);
+    await free();
+    await ask(shop, LOCK, order, first);
+    await letLockRunOut(shop.db, first);
+    await free();
+    expect(await historyOf(shop.db, first)).toContain(`lapse ${order}`);
+    await assertConsistent(shop.db, limited);
+  });
+});
+
+describe("a budget", () => {
+  test("is set aside by a lock, spent by a use, and comes back by unlock, revert and the end of a lock", async () => {
+    const limited = await makeTemplate(shop.db, { budget: 900 });
+    const [order, other] = [freshOrder(), freshOrder()];
+    const [first, second] = [await make({}, limited), await make({}, limited)];
+    await ask(shop, LOCK, order, first);
+    expect(await budgetOf(limited)).toEqual([500, 0]);
+    expect(await asked(LOCK, other, second)).toBe("budget");
+    expect(await asked(use(401), other, second)).toBe("budget");
+    await ask(shop, use(400), order, first);
+    expect(await budgetOf(limited)).toEqual([0, 400]);
+    expect(await asked(LOCK, other, second)).toBe("done");
+    expect(await budgetOf(limited)).toEqual([500, 400]);
+    await letLockRunOut(shop.db, second);
+    await ask(shop, REVERT, order, first);
+    expect(await budgetOf(limited)).toEqual([500, 0]);
+    // The lock that ran out makes room for this one.
+    expect(await asked(LOCK, order, first)).toBe("done");
+    expect(await budgetOf(limited)).toEqual([500, 0]);
+    expect(await historyOf(shop.db, second)).toContain(`lapse ${other}`);
+    await ask(shop, UNLOCK, order, first);
+    expect(await budgetOf(limited)).toEqual([0, 0]);
+    await assertConsistent(shop.db, limited);
+  });
+
+  test("is set aside up to the cap of a percentage", async () => {
+    const percent = { type: "percent_off", faceValue: 0, basisPoints: 2_000, discountMax: 300 };
+    const limited = await makeTemplate(shop.db, { ...percent, budget: 300 });
+    const [coupon, order] = [await make({}, limited), freshOrder()];
+    await ask(shop, LOCK, order, coupon);
+    expect(await budgetOf(limited)).toEqual([300, 0]);
+    await ask(shop, use(20, 100), order, coupon);
+    expect(await budgetOf(limited)).toEqual([0, 20]);
+  });
+});
+
+describe("the sweep", () => {
+  test("writes down locks that ran out and coupons whose time is over, and frees what they held", async () => {
+    const limited = await makeTemplate(shop.db, { budget: 500, userLimit: 1 });
+    const order = freshOrder();
+    const [lapsed, over] = [await make({}, limited), await make({ expiresInMs: -1 }, limited)];
+    await ask(shop, LOCK, order, lapsed);
+    await letLockRunOut(shop.db, lapsed);
+    const stop = createSweep({ db: shop.db, log: createLog("silent") }).start();
+    const states = async () =>
+      `${(await rowOf(shop.db, lapsed)).state} ${(await rowOf(shop.db, over)).state}`;
+    await until("the sweep", async () => (await states()) === "unused expired").finally(stop);
+    expect(await historyOf(shop.db, lapsed)).toEqual([`lock ${order}`, `lapse ${order}`]);
+    expect(await historyOf(shop.db, over)).toEqual(["expire"]);
+    expect(await budgetOf(limited)).toEqual([0, 0]);
+    await assertConsistent(shop.db, limited);
+  });
+
+  test("leaves alone what runs", async () => {
+    const [locked, unused] = [await make(), await make({ expiresInMs: 1e6 })];
+    await ask(shop, LOCK, freshOrder(), locked);
+    await freeLapsed(shop.db);
+    await expireOver(shop.db);
+    expect((await rowOf(shop.db, locked)).state).toBe("locked");
+    expect((await rowOf(shop.db, unused)).state).toBe("unused");
+  });
+});

@@ -1,0 +1,178 @@
+// Coupons for tests of what becomes of them: templates and coupons are put into MySQL as the ledger's worker does
+// it, and a check holds all that MySQL has of them against each other.
+
+import { eq, sql } from "drizzle-orm";
+import type { Wish } from "../../src/coupons/plan.ts";
+import { type Coupons, createCoupons, type Outcome } from "../../src/coupons/service.ts";
+import { coupons, couponUsageLogs, templateUsers } from "../../src/coupons/table.ts";
+import { type Database, openPool } from "../../src/db/client.ts";
+import { limits } from "../../src/limits.ts";
+import { templates } from "../../src/templates/table.ts";
+import { inParallel } from "./http.ts";
+import { stopLater } from "./servers.ts";
+
+type Template = typeof templates.$inferInsert;
+
+let lastId = 5_000;
+/** A number that nobody else in this test file has. */
+export const freshNumber = (): number => ++lastId;
+export const freshOrder = (): string => `order-${freshNumber()}`;
+
+export interface Shop {
+  readonly db: Database;
+  readonly coupons: Coupons;
+}
+
+/** A process that changes coupons, with a pool of its own. */
+export function openShop(databaseUrl: string): Shop {
+  const { db, close } = openPool(databaseUrl, limits.mysqlPoolConnections);
+  stopLater(close);
+  return { db, coupons: createCoupons({ db, pending: { has: () => Promise.resolve(false) } }) };
+}
+
+/** Makes a template of 500 off without limits, changed by `fields`; returns its id. */
+export async function makeTemplate(db: Database, fields: Partial<Template> = {}): Promise<number> {
+  const plain = { sellerId: 1, name: "five off", description: "", faceValue: 500, currency: "CNY" };
+  const [result] = await db.insert(templates).values({ ...plain, ...fields });
+  return result.insertId;
+}
+
+export interface TestCoupon {
+  readonly id: number;
+  readonly code: string;
+  readonly userId: number;
+  readonly templateId: number;
+}
+
+const LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const codeFor = (number: number): string =>
+  `TT${[...number.toString().padStart(18, "0")].map((digit) => LETTERS[Number(digit)]).join("")}`;
+
+/** Gives a user a coupon of a template; `expiresInMs` from now by MySQL's clock. */
+export async function makeCoupon(
+  db: Database,
+  templateId: number,
+  { userId = freshNumber(), expiresInMs }: { userId?: number; expiresInMs?: number } = {},
+): Promise<TestCoupon> {
+  const grantNo = freshNumber();
+  const code = codeFor(grantNo);
+  const inMs = (ms: number) => sql`UTC_TIMESTAMP(3) + INTERVAL ${ms * 1_000} MICROSECOND`;
+  const [result] = await db.insert(coupons).values({
+    ...{ code, userId, saleId: templateId, grantNo, templateId, grantedAt: inMs(0) },
+    expiresAt: expiresInMs === undefined ? null : inMs(expiresInMs),
+  });
+  return { id: result.insertId, code, userId, templateId };
+}
+
+/** Gives as many coupons, all to one user or each to another; no more at a time than the pool lets in. */
+export const makeCoupons = (
+  db: Database,
+  templateId: number,
+  count: number,
+  options: { userId?: number } = {},
+): Promise<TestCoupon[]> =>
+  inParallel(Array.from({ length: count }), 8, () => makeCoupon(db, templateId, options));
+
+/** Gives an order its wish for coupons of one user. */
+export function ask(
+  shop: Shop,
+  wish: Wish,
+  orderSn: string,
+  ...held: readonly TestCoupon[]
+): Promise<Outcome> {
+  const userId = held[0]?.userId ?? 0;
+  const wishes = new Map(held.map(({ code }) => [code, wish]));
+  return shop.coupons.change({ userId, actor: `user:${userId}` }, orderSn, wishes);
+}
+
+export const LOCK: Wish = { action: "lock", ttlSeconds: 900 };
+export const UNLOCK: Wish = { action: "unlock" };
+export const REVERT: Wish = { action: "revert" };
+export const use = (discount: number, original = 10_000): Wish => ({
+  action: "use",
+  amounts: { original, discount, currency: "CNY" },
+});
+
+/** "done", "repeated" where nothing changed, or why not. */
+export const word = (outcome: Outcome): string => {
+  if (outcome.kind === "refused") return outcome.refusal.kind;
+  return outcome.kind === "done" && !outcome.changed ? "repeated" : outcome.kind;
+};
+
+export const rowOf = async (db: Database, { id }: TestCoupon) => {
+  const [row] = await db.select().from(coupons).where(eq(coupons.id, id));
+  if (!row) throw new Error(`there is no coupon ${id}`);
+  return row;
+};
+
+/** Lets the time of a lock be over, as if it had been taken long ago. */
+export const letLockRunOut = (db: Database, { id }: TestCoupon) =>
+  db
+    .update(coupons)
+    .set({ lockedUntil: sql`UTC_TIMESTAMP(3) - INTERVAL 1 SECOND` })
+    .where(eq(coupons.id, id));
+
+/** Lets a coupon's time be over. */
+export const letExpire = (db: Database, { id }: TestCoupon) =>
+  db
+    .update(coupons)
+    .set({ expiresAt: sql`UTC_TIMESTAMP(3) - INTERVAL 1 SECOND` })
+    .where(eq(coupons.id, id));
+
+/** A coupon's history, oldest first: "lock order-1". */
+export async function historyOf(db: Database, { id }: TestCoupon): Promise<string[]> {
+  const lines = await db
+    .select()
+    .from(couponUsageLogs)
+    .where(eq(couponUsageLogs.couponId, id))
+    .orderBy(couponUsageLogs.id);
+  return lines.map(({ action, orderSn }) => (orderSn === null ? action : `${action} ${orderSn}`));
+}
+
+/** What a history that is right leads to; throws where a line does not follow from the one before. */
+function replay(history: readonly string[]): { state: string; orderSn: string | null } {
+  let at: { state: string; orderSn: string | null } = { state: "unused", orderSn: null };
+  for (const line of history) {
+    const [action = "", orderSn = null] = line.split(" ");
+    const from: Record<string, string[]> = {
+      ...{ lock: ["unused"], use: ["unused", "locked"], expire: ["unused"] },
+      ...{ unlock: ["locked"], lapse: ["locked"], revert: ["used"] },
+    };
+    const follows = from[action]?.includes(at.state);
+    if (!follows || (at.orderSn !== null && at.orderSn !== orderSn))
+      throw new Error(`"${line}" cannot follow ${JSON.stringify(at)}: ${history.join(", ")}`);
+    const to = { lock: "locked", use: "used", expire: "expired" }[action] ?? "unused";
+    at = { state: to, orderSn: to === "locked" || to === "used" ? orderSn : null };
+  }
+  return at;
+}
+
+/** Throws unless the history of each coupon leads to its state, and the counters of the template are their sums. */
+export async function assertConsistent(db: Database, templateId: number): Promise<void> {
+  const rows = await db.select().from(coupons).where(eq(coupons.templateId, templateId));
+  const held = new Map<number, number>();
+  let [reserved, spent] = [0, 0];
+  for (const row of rows) {
+    const { state, orderSn } = replay(await historyOf(db, { ...row }));
+    if (state !== row.state || orderSn !== row.orderSn)
+      throw new Error(`the history of ${row.id} says ${state} ${orderSn}, its row ${row.state}`);
+    if (state === "locked" || state === "used") {
+      held.set(row.userId, (held.get(row.userId) ?? 0) + 1);
+    }
+    if (state === "locked") reserved += row.reserved;
+    if (state === "used") spent += row.reserved;
+  }
+  const [template] = await db.select().from(templates).where(eq(templates.id, templateId));
+  const counted = { reserved: template?.budgetReserved, spent: template?.budgetSpent };
+  if (counted.reserved !== reserved || counted.spent !== spent)
+    throw new Error(`counted ${JSON.stringify(counted)}, but held are ${reserved} and ${spent}`);
+  const users = await db
+    .select()
+    .from(templateUsers)
+    .where(eq(templateUsers.templateId, templateId));
+  for (const { userId, held: count } of users) {
+    if (count !== (held.get(userId) ?? 0)) throw new Error(`user ${userId} is counted ${count}`);
+    held.delete(userId);
+  }
+  if (held.size > 0) throw new Error(`not counted at all: ${[...held.keys()].join(", ")}`);
+}
