@@ -55,6 +55,12 @@ export function judge({ redis, figures, growth, auditing, recoveries }: Results)
   const ratios = (scenario: string) =>
     base === undefined ? [] : of(scenario).map(({ perSecond }) => perSecond / base);
   const api = (scenario: string) => of(scenario).map(({ cpu }) => cpu.api);
+  // With the same rate limits, in the same run.
+  const v1Ratios = of("v1 won").flatMap(({ limits, cpu }) =>
+    of("won")
+      .filter((classic) => classic.limits === limits)
+      .map((classic) => cpu.api / classic.cpu.api),
+  );
   const closed = (size: number, from: "closedMs" | "afterRedisMs") =>
     recoveries.filter(({ grants }) => grants === size).map((one) => one[from] / 1_000);
   const defined = (values: (number | undefined)[]) => values.filter((value) => value !== undefined);
@@ -62,6 +68,7 @@ export function judge({ redis, figures, growth, auditing, recoveries }: Results)
     ...atLeast("won, requests/s against redis-benchmark", ratios("won"), 0.5, 1, "×"),
     ...atLeast("lost, requests/s against redis-benchmark", ratios("lost"), 0.8, 1.5, "×"),
     ...atMost("API CPU per won grab", api("won"), 45, 25, "µs"),
+    ...atMost("API CPU per won grab of /v1 against the classic one", v1Ratios, 1.15, 1, "×"),
     ...atMost("API CPU per lost grab", api("lost"), 35, 18, "µs"),
     ...atMost(
       "seller's list of 20, CPU of all",

@@ -23,15 +23,34 @@ export type Limits = "on" | "off";
  * of the nth request of a file.
  */
 function grabRequests(system: System, nameOf: (index: number) => string, arrived = 0) {
+  return requestsOf(system, arrived, "PATCH", (index, token) => ({
+    path: `/api/users/${system.seller.username}/coupons/${nameOf(index)}`,
+    authorization: token,
+  }));
+}
+
+/** The same through /v1, where a sale has an id. */
+const v1Requests = (system: System, saleId: number) =>
+  requestsOf(system, 0, "POST", (_index, token) => ({
+    path: `/v1/sales/${saleId}/grab`,
+    authorization: `Bearer ${token}`,
+  }));
+
+function requestsOf(
+  system: System,
+  arrived: number,
+  method: string,
+  grabOf: (index: number, token: string) => { path: string; authorization: string },
+) {
   let next = arrived;
   const { mint } = system.bench;
   return (count: number) => {
     const first = next;
     next += count;
     return system.requests(count, (index) => {
-      const path = `/api/users/${system.seller.username}/coupons/${nameOf(index)}`;
       const token = mint.token(customer(first + index));
-      return requestText("PATCH", path, { Authorization: token });
+      const { path, authorization } = grabOf(index, token);
+      return requestText(method, path, { Authorization: authorization });
     });
   };
 }
@@ -52,12 +71,16 @@ interface Sale {
 }
 
 /** Every request is another user's, and wins. */
-export async function measureWon(system: System, run: RunOptions, sale: Sale) {
+export async function measureWon(
+  system: System,
+  run: RunOptions,
+  sale: Sale,
+  makeRequests = grabRequests(system, () => sale.name, sale.firstArrival),
+) {
   const ids = [sale.id];
   const { winners } = saleKeys(sale.id);
   let memory = 0;
   let grants = 0;
-  const makeRequests = grabRequests(system, () => sale.name, sale.firstArrival);
   const measured = await measure(system, run, makeRequests, {
     async warmed() {
       await untilTrimmed(system, ids);
@@ -83,6 +106,14 @@ async function won(system: System, run: RunOptions) {
   const name = couponName(1);
   const id = await makeCoupon(system, { name, amount: ENDLESS });
   return measureWon(system, run, { id, name, loaded: 0, firstArrival: 0 });
+}
+
+/** The same grabs through /v1. */
+async function v1Won(system: System, run: RunOptions) {
+  const name = couponName(1);
+  const id = await makeCoupon(system, { name, amount: ENDLESS });
+  const sale = { id, name, loaded: 0, firstArrival: 0 };
+  return measureWon(system, run, sale, v1Requests(system, id));
 }
 
 /** The warm-up takes the stock; in the measured load everybody comes too late, twice. */
@@ -122,7 +153,7 @@ async function mixed(system: System, run: RunOptions) {
   return { ...measured.figure, audit: await auditSales(system, ids, confirmed) };
 }
 
-export const GRABS = { won, lost, mixed } as const;
+export const GRABS = { won, "v1 won": v1Won, lost, mixed } as const;
 
 /** Runs one scenario of grabs on an empty system. */
 export async function runGrabs(

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 export const PARTS = [
   "base",
   "won",
+  "v1 won",
   "lost",
   "mixed",
   "seller list",
