@@ -12,7 +12,7 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
-import { type SaleRow, saleFields, warmSalesPage } from "../sales/stored.ts";
+import { type SaleRow, saleFields, warmSalesPage } from "../sales/warm.ts";
 import { countedInRedis, damagedOf, isWrongType } from "./compare.ts";
 import { insertFound } from "./insert.ts";
 import { type Batch, bury } from "./letters.ts";
@@ -22,7 +22,6 @@ import type { Recovery } from "./recovery.ts";
 import { lastNumbers, unrecorded } from "./rows.ts";
 import swapSource from "./swap.lua" with { type: "text" };
 import { grants } from "./table.ts";
-import { decideUnfinished, pauseWithin } from "./unfinished.ts";
 import { voidUnknown } from "./voids.ts";
 
 export interface Merged {
@@ -66,7 +65,7 @@ async function mergeSale(
   merged: Merged,
 ): Promise<void> {
   const { redis } = recovery.context;
-  const { granted: counted, possible, version } = await countedInRedis(redis, sale);
+  const { granted: counted, possible } = await countedInRedis(redis, sale);
   let highest = sale.granted;
   /** What makes no sense; the first few are enough. */
   const wild: string[] = [];
@@ -100,14 +99,15 @@ async function mergeSale(
   note(last.get(sale.id) ?? 0);
   const granted = highest;
   await voidUnknown(recovery, sale.id, granted);
-  const settled = await settle(recovery, sale, granted);
-  await decideUnfinished(recovery, sale.id, settled, version);
   if (wild.length > 0) await reportWild(recovery, sale, wild);
-  const [row] = await recovery.connection.db.select().from(sales).where(eq(sales.id, sale.id));
-  if (!row) throw new Error(`sale ${sale.id} is gone from MySQL`);
-  const { key, name, users } = await rebuildWinners(recovery, row);
+  const settled = await settle(recovery, sale, granted);
+  const { key, name, users } = await rebuildWinners(recovery, sale);
   const keys = saleKeys(sale.id);
-  const fields = saleFields({ ...row, ...settled });
+  const fields = saleFields({
+    ...sale,
+    ...settled,
+    state: wild.length > 0 ? "paused" : sale.state,
+  });
   const reply = await recovery.run(
     swapSource,
     [keys.gate, keys.sale, keys.winners, key, keys.rebuilds],
@@ -175,12 +175,9 @@ async function reportWild(
   const reason = "redis had what the sale cannot have; the sale is paused";
   const letter = { entryId: `recovery-${epoch}`, saleId, grantNo: 0, reason };
   await write(async (tx) => {
-    await bury(
-      tx,
-      { shard, codes: context.codes, dead: 0 },
-      { ...letter, payload: JSON.stringify({ wild, total }) },
-    );
-    await pauseWithin(tx, saleId, reason);
+    const batch: Batch = { shard, codes: context.codes, dead: 0 };
+    await bury(tx, batch, { ...letter, payload: JSON.stringify({ wild, total }) });
+    await tx.update(sales).set({ state: "paused" }).where(eq(sales.id, saleId));
   });
   context.log.error({ saleId, total, wild }, reason);
 }
