@@ -43,6 +43,16 @@ export const refusals = {
     title: "The token was revoked",
     help: "The user logged out, changed the password or was disabled. Log in again.",
   },
+  "invalid-credentials": {
+    status: 401,
+    title: "User name or password is wrong",
+    help: "Check both. An account that the operator has disabled is answered like this too.",
+  },
+  "refresh-reused": {
+    status: 401,
+    title: "The refresh token was used before",
+    help: "The session is over, because the token may have been stolen. Log in again.",
+  },
   forbidden: {
     status: 403,
     title: "Not allowed",
@@ -62,6 +72,11 @@ export const refusals = {
     status: 409,
     title: "It does not fit what is there",
     help: "Read the thing again, and repeat the request if it still makes sense.",
+  },
+  "username-taken": {
+    status: 409,
+    title: "The user name is taken",
+    help: "Names are compared without case. Choose another one.",
   },
   "sold-out": {
     status: 409,
@@ -92,6 +107,11 @@ export const refusals = {
     status: 422,
     title: "The grab needs an Idempotency-Key",
     help: "One may have several units of this sale; the key tells a repeated grab from another one.",
+  },
+  "rate-limited": {
+    status: 429,
+    title: "Too many attempts",
+    help: "Attempts to log in and to register are counted by name and by address. Wait for the seconds of Retry-After.",
   },
   "too-fast": {
     status: 429,
@@ -132,6 +152,11 @@ export const refusals = {
     status: 422,
     title: "The request has fields that are not right",
     help: "`errors` lists each of them with a JSON pointer, or the name of the parameter.",
+  },
+  "weak-password": {
+    status: 422,
+    title: "The password is too easy to guess",
+    help: "`errors` says what is wrong with it. Length helps more than special characters.",
   },
   "idempotency-key-reused": {
     status: 422,

@@ -41,6 +41,7 @@ export const limits = {
   sessionPurgeMs: 60_000,
   serviceKeysMax: 1_000,
   serviceKeyTrustMs: 2_000,
+  serviceKeysShownMax: 2_000,
   passwordBytesMin: 8,
   passwordHashesAtOnce: 2,
   passwordWaitersMax: 64,

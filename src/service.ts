@@ -172,17 +172,17 @@ function buildParts(config: Config, log: Log) {
       (sessionId !== undefined && revocations.has(sessionId)) ||
       endings.has(userId, since),
   );
-  const users = createUsers({ db, redis, passwords: createPasswords() });
+  const passwords = createPasswords();
+  const users = createUsers({ db, redis, passwords });
   const codes = createCouponCodes(config.codeSecrets);
   const sales = createSales({ db, redis, users, warmer, codes, log });
   const wallet = createWallet({ db, redis });
-  const levels = createLevels({ redis, subscriber: changesRedis, log });
-  // No service has a key before there is a way to make one.
-  const keys = { find: () => Promise.resolve(undefined) };
-  const v1Parts = createV1Parts({
-    ...{ config, db, redis, levels, tokens, keys, grabs, clock, log, metrics },
-  });
   const throttle = createThrottle(redis, config.rateLimits);
+  const levels = createLevels({ redis, subscriber: changesRedis, log });
+  const v1Parts = createV1Parts({
+    ...{ config, db, redis, levels, tokens, grabs, clock, log, metrics },
+    ...{ revocations, endings, users, passwords, throttle },
+  });
 
   let stopWarming: (() => void) | undefined;
   let stopV1: (() => void) | undefined;

@@ -60,10 +60,17 @@ function kindOf(text: string): Kind {
   return text;
 }
 
+/** What anyone may know of the user in a row. Throws when the row is of a kind that there is not. */
+export const factsOf = (row: typeof users.$inferSelect): UserFacts => ({
+  id: row.id,
+  username: row.username,
+  kind: kindOf(row.kind),
+});
+
 export function createUsers({ db, redis, passwords }: Deps): Users {
   async function row(nameKey: string) {
     const [found] = await db.select().from(users).where(eq(users.nameKey, nameKey)).limit(1);
-    return found && { ...found, kind: kindOf(found.kind) };
+    return found && { ...found, facts: factsOf(found) };
   }
 
   const known = createLookup<string, UserFacts>({
@@ -73,7 +80,7 @@ export function createUsers({ db, redis, passwords }: Deps): Users {
     redisKey: cacheKeys.user,
     load: async (folded) => {
       const found = await row(nameKeyOf(folded));
-      return found && { id: found.id, username: found.username, kind: found.kind };
+      return found?.facts;
     },
     parse: (json) => factsSchema.parse(JSON.parse(json)),
   });
@@ -104,9 +111,8 @@ export function createUsers({ db, redis, passwords }: Deps): Users {
       if (outcome === "busy") return { kind: "busy" };
       const { owner, right } = outcome;
       if (owner === undefined || owner.disabledAt) return { kind: "unknown" };
-      const user = { id: owner.id, username: owner.username, kind: owner.kind };
-      if (!right) return { kind: "wrong_password", user };
-      return { kind: "ok", user, since: owner.tokensValidFrom?.getTime() ?? 0 };
+      if (!right) return { kind: "wrong_password", user: owner.facts };
+      return { kind: "ok", user: owner.facts, since: owner.tokensValidFrom?.getTime() ?? 0 };
     },
 
     find: async (username) =>

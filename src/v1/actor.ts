@@ -14,6 +14,8 @@ export type Actor =
       readonly role: Exclude<Role, "service">;
       readonly name: string;
       readonly tokenId: string;
+      /** Undefined for a token of the classic API. */
+      readonly sessionId: string | undefined;
       /** Seconds since the epoch. */
       readonly expiresAt: number;
     }
@@ -47,10 +49,10 @@ export async function actorOf(
   }
   const check = tokens.verify(header);
   if (!check.ok) throw new Problem(check.reason === "revoked" ? "token-revoked" : "invalid-token");
-  const { userId, username, kind, tokenId, expiresAt } = check.claims;
+  const { userId, username, kind, tokenId, sessionId, expiresAt } = check.claims;
   return {
     kind: "user",
     ...{ userId: Number(userId), username, role: kind === "saler" ? "seller" : kind },
-    ...{ name: `user:${userId}`, tokenId, expiresAt },
+    ...{ name: `user:${userId}`, tokenId, sessionId, expiresAt },
   };
 }

@@ -3,6 +3,7 @@
 import type { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
+import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { reasonOf } from "../db/errors.ts";
 import { type DocumentedGrab, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
@@ -12,15 +13,16 @@ import { Problem, problemResponse } from "../problem.ts";
 import { addDocs } from "./docs.ts";
 import type { Edge, V1Env } from "./edge.ts";
 
-export type V1Deps = Parameters<typeof grabRoutes>[0] & {
-  readonly edge: Edge;
-  readonly log: Log;
-  readonly metrics: { request(method: string, pattern: string, status: number): void };
-};
+export type V1Deps = AuthDeps &
+  Parameters<typeof grabRoutes>[0] & {
+    readonly edge: Edge;
+    readonly log: Log;
+    readonly metrics: { request(method: string, pattern: string, status: number): void };
+  };
 
 /** The routes of all features; the type is what hono/client needs. */
 function routesOf(deps: V1Deps) {
-  return deps.edge.router().route("/", grabRoutes(deps));
+  return deps.edge.router().route("/", authRoutes(deps)).route("/", grabRoutes(deps));
 }
 
 export type V1 = ReturnType<typeof routesOf>;

@@ -1,5 +1,13 @@
 // Everything that /v1 is made of, put together.
 
+import type { Endings } from "../auth/endings.ts";
+import { createServiceKeys } from "../auth/keys.ts";
+import type { Passwords } from "../auth/passwords.ts";
+import { startPurge } from "../auth/purge.ts";
+import { createSessions } from "../auth/refresh.ts";
+import type { Revocations } from "../auth/revocations.ts";
+import { createAccounts } from "../auth/service.ts";
+import type { Throttle } from "../auth/throttle.ts";
 import type { Tokens } from "../auth/token.ts";
 import type { Levels } from "../cache/levels.ts";
 import type { Clock } from "../clock.ts";
@@ -13,17 +21,21 @@ import { createAnswers } from "../idempotency/service.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
-import type { Keys } from "./actor.ts";
+import type { Users } from "../users/service.ts";
 import { createV1, type V1Deps } from "./app.ts";
 import { createEdge } from "./edge.ts";
 
 interface PartsDeps {
-  readonly config: Pick<Config, "codeSecrets" | "durability">;
+  readonly config: Pick<Config, "codeSecrets" | "durability" | "jwtSecret" | "trustProxy">;
   readonly db: Database;
   readonly redis: Redis;
   readonly levels: Levels;
   readonly tokens: Tokens;
-  readonly keys: Keys;
+  readonly revocations: Pick<Revocations, "revoke">;
+  readonly endings: Pick<Endings, "announce">;
+  readonly users: Users;
+  readonly passwords: Passwords;
+  readonly throttle: Throttle;
   readonly grabs: Grabs;
   readonly clock: Clock;
   readonly log: Log;
@@ -32,10 +44,12 @@ interface PartsDeps {
 
 /** `start` begins what /v1 does in the background and returns how to stop it. */
 export function createV1Parts(deps: PartsDeps) {
-  const { config, db, redis, levels, tokens, keys, grabs, clock, log, metrics } = deps;
+  const { config, db, levels, tokens, grabs, clock, log } = deps;
   const answers = createAnswers({ db, log });
   const codes = createCouponCodes(config.codeSecrets);
-  const edge = createEdge({ tokens, keys, answers });
+  const edge = createEdge({ tokens, keys: createServiceKeys({ db, clock }), answers });
+  const sessions = createSessions({ ...deps, jwtSecret: config.jwtSecret });
+  const accounts = createAccounts({ ...deps, sessions });
   const grabSales = levels.lookup<number, GrabSale>({
     kind: "sale",
     entriesMax: limits.cacheSalesMax,
@@ -44,8 +58,13 @@ export function createV1Parts(deps: PartsDeps) {
   });
   const { durability } = config;
   return {
-    v1: createV1({ edge, log, metrics, redis, db, grabSales, codes }),
+    v1: createV1({ ...deps, edge, sessions, accounts, grabSales, codes }),
     v1Grab: createV1Grab({ tokens, grabSales, grabs, codes, durability, now: () => clock.now() }),
-    start: (): (() => void) => answers.start(),
+    start: (): (() => void) => {
+      const stops = [answers.start(), startPurge(db, log)];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
   };
 }
