@@ -124,6 +124,8 @@ const fields = z.object({
   CLASSIC_GRAB_STATUS: z.enum(["200", "201"], "must be 200 or 201").default("201"),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
   TRUST_PROXY: proxies.default(() => new BlockList()),
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlOf("http://", "https://").optional(),
+  OTEL_SERVICE_NAME: z.string().default("doorbuster"),
   RATE_LIMITS: z.enum(["on", "off"], "must be on or off").default("on"),
 });
 
@@ -151,6 +153,8 @@ export interface Config {
   readonly logLevel: string;
   readonly trustProxy: BlockList;
   readonly rateLimits: boolean;
+  /** Where traces go; undefined is nowhere. */
+  readonly traces: { readonly endpoint: string; readonly serviceName: string } | undefined;
 }
 
 /** `servers` is what could be read of a faulty environment, so that its servers can be looked at as well. */
@@ -254,6 +258,12 @@ export function readConfig(
       logLevel: value.LOG_LEVEL,
       trustProxy: value.TRUST_PROXY,
       rateLimits: value.RATE_LIMITS === "on",
+      traces: value.OTEL_EXPORTER_OTLP_ENDPOINT
+        ? {
+            endpoint: value.OTEL_EXPORTER_OTLP_ENDPOINT,
+            serviceName: value.OTEL_SERVICE_NAME,
+          }
+        : undefined,
     }),
   };
 }

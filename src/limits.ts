@@ -21,6 +21,27 @@ export const limits = {
   listPageSize: 20,
   listPageMax: 10_000,
 
+  // Templates.
+  templateDescriptionCharsMax: 255,
+  templateListIdsMax: 200,
+  templateUserLimitMax: 10_000,
+  templateTotalCountMax: 1_000_000_000,
+  templateValidDaysMax: 3_660,
+  // Minor units; sums of a thousand of them stay below 2^53.
+  moneyMax: 1_000_000_000_000,
+
+  // Sales of /v1.
+  saleUserLimitMax: 100,
+  saleReasonCharsMax: 200,
+  saleNumbersTrustMs: 1_000,
+  saleNumbersRefreshMs: 500,
+  saleListPagesMax: 1_000,
+  saleRateSeconds: 10,
+  saleRateGrants: 1_000,
+  saleHistoryShown: 100,
+  saleWarmAlarmSeconds: 60,
+  saleWarmPatienceSeconds: 5,
+
   // Tokens and passwords.
   accessTokenSeconds: 3_600,
   clockSkewSeconds: 60,
@@ -47,9 +68,21 @@ export const limits = {
   passwordWaitersMax: 64,
   passwordWaitMsMax: 2_000,
 
+  // Repeated requests of /v1.
+  idempotencyKeptSeconds: 86_400,
+  idempotencyBusySeconds: 30,
+  idempotencyPurgeMs: 60_000,
+  idempotencyPurgedPerPass: 1_000,
+
+  // Lists of /v1.
+  pageItemsDefault: 20,
+  pageItemsMax: 100,
+  cursorCharsMax: 256,
+
   // Rates (RATE_LIMITS=on).
   grabsPerSecond: 5,
-  grabsBurst: 20,
+  grabsBurstSeconds: 4,
+  grabsPerSecondMax: 1_000,
   grabBucketsMax: 131_072,
   rateWindowSeconds: 60,
   rateRetryStepSeconds: 10,
@@ -94,6 +127,10 @@ export const limits = {
   recoveryWatchMs: 200,
   recoveryStatementMs: 60_000,
   warmPassMs: 1_000,
+  outboxPassMs: 1_000,
+  outboxPatienceSeconds: 2,
+  outboxPerPass: 100,
+  changeRoundsMax: 5,
   warmSalesPerPass: 500,
   witnessGrantsMax: 50_000,
   witnessRepeatsMax: 10_000,
@@ -158,6 +195,22 @@ export const limits = {
   cacheCheckMs: 500,
   cacheMarkMs: 1_000,
   cacheOwedMax: 1_000,
+
+  // Change capture: what is read in MySQL's binlog for the caches.
+  captureRowsMax: 10_000,
+  captureSettleRows: 500,
+  captureSettleMs: 50,
+  // How long a locked row is waited for at a time.
+  captureSettleSeconds: 1,
+  captureSaveMs: 1_000,
+  captureElectMs: 500,
+  // A process that says nothing for so long is no reader any more.
+  captureSilenceSeconds: 3,
+  captureRetryMsMin: 100,
+  captureRetryMsMax: 2_000,
+  captureUnreadableRetryMs: 60_000,
+  captureStopMs: 2_000,
+  captureReportMs: 1_000,
   cacheUnknownSeconds: 1,
   cacheRedisSeconds: 3_600,
   cacheLoadsAtOnce: 32,
@@ -214,6 +267,13 @@ export const limits = {
   stopDrainMs: 11_000,
   stopDrainGraceMs: 1_000,
   metricsWaitMs: 1_000,
+
+  // Traces, where a collector is named.
+  tracesSpansWaitingMax: 8_192,
+  tracesSpansPerBatch: 512,
+  tracesDelayMs: 1_000,
+  tracesSendMs: 5_000,
+  tracesStopMs: 2_000,
 
   // The log.
   logCharsWaitingMax: 1024 * 1024,

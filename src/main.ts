@@ -5,6 +5,7 @@ import { limits } from "./limits.ts";
 import { createLog } from "./log.ts";
 import { lookAtServers } from "./servers.ts";
 import { BadSettings, type Service, startService } from "./service.ts";
+import { tracingOf } from "./tracing/wanted.ts";
 
 function refuse(problems: string[]): never {
   console.error(
@@ -16,7 +17,7 @@ function refuse(problems: string[]): never {
 
 function start(): Service {
   try {
-    return startService(config, log);
+    return startService(config, log, tracing);
   } catch (error) {
     const code = (error as { code?: unknown }).code;
     if (code !== "EADDRINUSE" && code !== "EACCES") throw error;
@@ -31,6 +32,7 @@ if (!result.ok) {
 }
 const { config } = result;
 const log = createLog(config.logLevel);
+const tracing = await tracingOf(config);
 const service = start();
 log.info({ url: service.url, opsUrl: service.opsUrl, durability: config.durability }, "listening");
 

@@ -35,6 +35,7 @@ import { connectRedis } from "./redis/client.ts";
 import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
 import { lookAtServers } from "./servers.ts";
+import type { Tracing } from "./tracing/start.ts";
 import { createUsers } from "./users/service.ts";
 import { createV1Parts } from "./v1/parts.ts";
 import { createWallet } from "./wallet/service.ts";
@@ -62,12 +63,16 @@ export interface Service {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Listens at once and opens the gates in the background. Throws when a port is taken by another program. */
-export function startService(config: Config, log: Log): Service {
+/**
+ * Listens at once and opens the gates in the background; `tracing` as from `tracingOf`. Throws when a port is taken
+ * by another program.
+ */
+export function startService(config: Config, log: Log, tracing?: Tracing): Service {
   assertLimits();
-  const parts = buildParts(config, log);
+  const parts = buildParts(config, log, tracing);
   const { health, metrics, stopping } = parts;
   const app = createApp(parts.appDeps);
+  const answer = tracing?.requests(app.fetch) ?? app.fetch;
   let leaving = false;
   const server = Bun.serve({
     hostname: config.host,
@@ -78,7 +83,7 @@ export function startService(config: Config, log: Log): Service {
     idleTimeout: limits.httpIdleTimeoutSeconds,
     maxRequestBodySize: limits.httpBodyBytesAnsweredMax,
     fetch(request, own) {
-      const response = app.fetch(request, own);
+      const response = answer(request, own);
       return leaving ? asLast(response) : response;
     },
   });
@@ -95,6 +100,7 @@ export function startService(config: Config, log: Log): Service {
     stopping.abort();
     await parts.close();
     await ops.stop(true);
+    await tracing?.stop();
   }
 
   return {
@@ -119,7 +125,7 @@ async function asLast(answer: Response | Promise<Response>): Promise<Response> {
 }
 
 /** Everything behind the HTTP edge. */
-function buildParts(config: Config, log: Log) {
+function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const clock = systemClock;
   const stopping = new AbortController();
   const grabsRedis = connectRedis(config.redisUrl, "grabs", log);
@@ -128,6 +134,9 @@ function buildParts(config: Config, log: Log) {
   const changesRedis = connectRedis(config.redisUrl, "changes", log);
   const pool = openPool(config.databaseUrl, limits.mysqlPoolConnections);
   const { db } = pool;
+  tracing?.redis(grabsRedis);
+  tracing?.redis(redis);
+  tracing?.mysql(pool.pool);
 
   let thread: LedgerHandle | undefined;
   const witnessed = (...grant: ToldGrant) => witnessedGrant(clock.now(), ...grant);
@@ -155,6 +164,7 @@ function buildParts(config: Config, log: Log) {
     ...poolGauges(pool.pool),
     ledgerRestarts: () => thread?.restarts() ?? 0,
   });
+  const counts = tracing?.counts(metrics) ?? metrics;
   const buckets = config.rateLimits ? new GrabBuckets(clock) : undefined;
   const grabs = createGrabs({
     ...{ queue, soldOut, buckets, count: metrics.grab },
@@ -180,7 +190,7 @@ function buildParts(config: Config, log: Log) {
   const throttle = createThrottle(redis, config.rateLimits);
   const levels = createLevels({ redis, subscriber: changesRedis, log });
   const v1Parts = createV1Parts({
-    ...{ config, db, redis, levels, tokens, grabs, clock, log, metrics },
+    ...{ config, db, redis, levels, tokens, grabs, clock, log, metrics: counts },
     ...{ revocations, endings, users, passwords, throttle },
   });
 
@@ -239,7 +249,7 @@ function buildParts(config: Config, log: Log) {
       grabs,
       throttle,
       health,
-      metrics,
+      metrics: counts,
       ...{ v1: v1Parts.v1, v1Grab: v1Parts.v1Grab },
     },
   };

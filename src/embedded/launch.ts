@@ -6,6 +6,7 @@ import { namedServers, readConfig } from "../config.ts";
 import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
 import { BadSettings, type Service, startService } from "../service.ts";
+import { tracingOf } from "../tracing/wanted.ts";
 import { hasDemo, isEmpty, makeDemo } from "./demo.ts";
 import { CannotStart } from "./errors.ts";
 import { ensureServers } from "./install.ts";
@@ -87,7 +88,7 @@ async function open(launch: Launch): Promise<void> {
     REDIS_URL: servers.redisUrl,
     DATABASE_URL: servers.databaseUrl,
   });
-  const service = startService(config, createLog(config.logLevel));
+  const service = startService(config, createLog(config.logLevel), await tracingOf(config));
   opened.push(() => service.stop(stop.reason === "SIGTERM" ? limits.stopReadyGraceMs : 0));
   await untilOpen(service, stop, say);
   lock.publish({ url: service.url, opsUrl: service.opsUrl });
