@@ -3,8 +3,8 @@
 import { readConfig } from "./config.ts";
 import { limits } from "./limits.ts";
 import { createLog } from "./log.ts";
-import { lookAtServers } from "./servers.ts";
-import { BadSettings, type Service, startService } from "./service.ts";
+import { BadSettings, lookAtServers } from "./servers.ts";
+import { type Service, startService } from "./service.ts";
 import { tracingOf } from "./tracing/wanted.ts";
 
 function refuse(problems: string[]): never {

@@ -1,9 +1,12 @@
-// The look at Redis and MySQL before the service relies on them.
+// The look at Redis and MySQL before the service relies on them, and the wait for them.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServerSettings } from "./config.ts";
-import { openPool } from "./db/client.ts";
+import type { Config, ServerSettings } from "./config.ts";
+import type { CouponCodes } from "./coupons/code.ts";
+import { lackingSecrets } from "./coupons/keys.ts";
+import { type Database, openPool } from "./db/client.ts";
 import { reasonOf } from "./db/errors.ts";
+import { migrate } from "./db/migrate.ts";
 import { databaseProblems } from "./db/settings.ts";
 import { limits } from "./limits.ts";
 import type { Log } from "./log.ts";
@@ -54,5 +57,42 @@ async function lookAtDatabase(url: string): Promise<string[]> {
     return await databaseProblems(pool.db);
   } finally {
     await pool.close();
+  }
+}
+
+/** The settings of Redis or MySQL cannot hold the service's promises; one sentence each. */
+export class BadSettings extends Error {
+  constructor(readonly problems: string[]) {
+    super(problems.join("\n"));
+  }
+}
+
+interface FitDeps {
+  readonly config: Config;
+  readonly db: Database;
+  readonly codes: CouponCodes;
+  readonly log: Log;
+}
+
+/** Waits for both servers, looks at them, brings the schema up to date, and holds the settings against it. */
+export async function serversFit(
+  { config, db, codes, log }: FitDeps,
+  stopping: AbortSignal,
+): Promise<void> {
+  for (let round = 0; !stopping.aborted; round += 1) {
+    const { problems, away } = await lookAtServers(config, log);
+    if (problems.length === 0 && away.length === 0) {
+      try {
+        await migrate(config.databaseUrl);
+        const lacking = await lackingSecrets(db, codes);
+        if (lacking.length === 0) return;
+        problems.push(...lacking);
+      } catch (error) {
+        away.push(`migrating: ${reasonOf(error)}`);
+      }
+    }
+    if (problems.length > 0) throw new BadSettings(problems);
+    if (round % 20 === 0) log.warn({ away }, "waiting for the servers");
+    await sleep(limits.serversRetryMs, undefined, { signal: stopping }).catch(() => undefined);
   }
 }

@@ -12,11 +12,9 @@ import { createTokens } from "./auth/token.ts";
 import { createLevels } from "./cache/levels.ts";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import { type CouponCodes, createCouponCodes } from "./coupons/code.ts";
-import { lackingSecrets } from "./coupons/keys.ts";
-import { type Database, openPool } from "./db/client.ts";
+import { createCouponCodes } from "./coupons/code.ts";
+import { openPool, poolGauges } from "./db/client.ts";
 import { reasonOf } from "./db/errors.ts";
-import { migrate } from "./db/migrate.ts";
 import { databaseWarnings } from "./db/settings.ts";
 import { GrabBuckets } from "./grab/buckets.ts";
 import { Gates } from "./grab/gates.ts";
@@ -34,18 +32,11 @@ import { watchRedis } from "./ops/watch.ts";
 import { connectRedis } from "./redis/client.ts";
 import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
-import { lookAtServers } from "./servers.ts";
+import { serversFit } from "./servers.ts";
 import type { Tracing } from "./tracing/start.ts";
 import { createUsers } from "./users/service.ts";
 import { createV1Parts } from "./v1/parts.ts";
 import { createWallet } from "./wallet/service.ts";
-
-/** The settings of Redis or MySQL cannot hold the service's promises; one sentence each. */
-export class BadSettings extends Error {
-  constructor(readonly problems: string[]) {
-    super(problems.join("\n"));
-  }
-}
 
 export interface Service {
   /** Where it answers, such as http://127.0.0.1:20080. */
@@ -161,7 +152,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const metrics = createMetrics({
     grabsWaiting: queue.waiting,
     gatesOpen: () => gates.openCount(),
-    ...poolGauges(pool.pool),
+    ...poolGauges(pool),
     ledgerRestarts: () => thread?.restarts() ?? 0,
   });
   const counts = tracing?.counts(metrics) ?? metrics;
@@ -254,46 +245,4 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     },
   };
   return { appDeps, health, metrics, stopping, open, close, ledger: () => thread };
-}
-
-interface FitDeps {
-  readonly config: Config;
-  readonly db: Database;
-  readonly codes: CouponCodes;
-  readonly log: Log;
-}
-
-/** Waits for both servers, looks at them, brings the schema up to date, and holds the settings against it. */
-async function serversFit(
-  { config, db, codes, log }: FitDeps,
-  stopping: AbortSignal,
-): Promise<void> {
-  for (let round = 0; !stopping.aborted; round += 1) {
-    const { problems, away } = await lookAtServers(config, log);
-    if (problems.length === 0 && away.length === 0) {
-      try {
-        await migrate(config.databaseUrl);
-        const lacking = await lackingSecrets(db, codes);
-        if (lacking.length === 0) return;
-        problems.push(...lacking);
-      } catch (error) {
-        away.push(`migrating: ${reasonOf(error)}`);
-      }
-    }
-    if (problems.length > 0) throw new BadSettings(problems);
-    if (round % 20 === 0) log.warn({ away }, "waiting for the servers");
-    await sleep(limits.serversRetryMs, undefined, { signal: stopping }).catch(() => undefined);
-  }
-}
-
-function poolGauges(pool: unknown) {
-  const inside = pool as {
-    _connectionQueue?: { length: number };
-    _allConnections?: { length: number };
-    _freeConnections?: { length: number };
-  };
-  return {
-    poolWaiting: () => inside._connectionQueue?.length ?? 0,
-    poolBusy: () => (inside._allConnections?.length ?? 0) - (inside._freeConnections?.length ?? 0),
-  };
 }

@@ -38,7 +38,8 @@ const SESSION = [
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`,
 ];
 
-const options = (url: string): ConnectionOptions => ({
+/** For whoever opens a connection by another way than the functions below. */
+export const connectionOptions = (url: string): ConnectionOptions => ({
   uri: url,
   connectTimeout: limits.mysqlConnectTimeoutMs,
   charset: "utf8mb4",
@@ -81,7 +82,7 @@ function limitTime(connection: Connection, milliseconds: number): void {
  */
 export function openPool(url: string, connections: number): DatabasePool {
   const pool = createPool({
-    ...options(url),
+    ...connectionOptions(url),
     connectionLimit: connections,
     queueLimit: limits.mysqlPoolWaitersMax,
   });
@@ -104,7 +105,7 @@ export async function openConnection(
   url: string,
   { queryTimeoutMs = limits.mysqlQueryTimeoutMs }: { queryTimeoutMs?: number } = {},
 ): Promise<DatabaseConnection> {
-  const connection = createConnection(options(url));
+  const connection = createConnection(connectionOptions(url));
   limitTime(connection, queryTimeoutMs);
   // Without a listener a lost connection would end the process; the next query reports it.
   connection.on("error", () => undefined);
@@ -115,5 +116,18 @@ export async function openConnection(
     threadId: connection.threadId ?? 0,
     close: () => face.end(),
     destroy: () => connection.destroy(),
+  };
+}
+
+/** How much of a pool is in use, and how many wait; mysql2 counts them without a public name. */
+export function poolGauges({ pool }: DatabasePool) {
+  const inside = pool as unknown as {
+    _connectionQueue?: { length: number };
+    _allConnections?: { length: number };
+    _freeConnections?: { length: number };
+  };
+  return {
+    poolWaiting: () => inside._connectionQueue?.length ?? 0,
+    poolBusy: () => (inside._allConnections?.length ?? 0) - (inside._freeConnections?.length ?? 0),
   };
 }

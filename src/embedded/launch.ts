@@ -5,7 +5,8 @@
 import { namedServers, readConfig } from "../config.ts";
 import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
-import { BadSettings, type Service, startService } from "../service.ts";
+import { BadSettings } from "../servers.ts";
+import { type Service, startService } from "../service.ts";
 import { tracingOf } from "../tracing/wanted.ts";
 import { hasDemo, isEmpty, makeDemo } from "./demo.ts";
 import { CannotStart } from "./errors.ts";
