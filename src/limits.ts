@@ -63,6 +63,7 @@ export const limits = {
   serviceKeysMax: 1_000,
   serviceKeyTrustMs: 2_000,
   serviceKeysShownMax: 2_000,
+  cliUsersShown: 50,
   passwordBytesMin: 8,
   passwordHashesAtOnce: 2,
   passwordWaitersMax: 64,
@@ -162,6 +163,8 @@ export const limits = {
   auditLiveFindingsTold: 20,
   auditRoundsMax: 3,
   auditDeadLettersMax: 10_000,
+  auditMiscountsMax: 100,
+  auditStatementMs: 60_000,
   cliPoolConnections: 2,
 
   // Redis and MySQL clients.
@@ -223,6 +226,7 @@ export const limits = {
 
   // Coupons.
   couponsPerOrderMax: 5,
+  couponCodeCharsTypedMax: 64,
   couponLockSecondsMax: 900,
   couponChangesAtOnce: 4,
   couponChangesWaitingMax: 512,

@@ -8,8 +8,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { allShards, shardOf } from "../redis/keys.ts";
-import type { SaleRow } from "../sales/warm.ts";
-import { warmSalesPage } from "../sales/warm.ts";
+import type { SaleRow } from "../sales/stored.ts";
+import { warmSalesPage } from "../sales/stored.ts";
 import { type Fault, isWhole } from "./counters.ts";
 import { type Cut, readCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";

@@ -2,6 +2,7 @@
 // cut must be taken between two readings of MySQL: what MySQL had before, Redis has; what Redis knows as
 // recorded, MySQL has after.
 
+import { imagesOf, type SaleRow, type StoredSale } from "../sales/stored.ts";
 import type { SaleCut } from "./cut.ts";
 import type { Finding, FindingKind } from "./finding.ts";
 import type { CountedSale } from "./sales.ts";
@@ -17,17 +18,30 @@ export interface Fault extends Pick<Finding, "kind" | "text"> {
 
 const numberOf = (at: Date | null): number | null => at?.getTime() ?? null;
 
-function differences(before: CountedSale, cut: SaleCut): string[] {
+function differences(image: SaleRow, cut: SaleCut): string[] {
   type Value = string | number | null;
   const pairs: [name: string, inMysql: Value, inRedis: Value][] = [
-    ["total", before.total, cut.total],
-    ["limit", before.userLimit, cut.limit],
-    ["opening", numberOf(before.opensAt), cut.opens],
-    ["end", numberOf(before.closesAt), cut.closes],
+    ["total", image.total, cut.total],
+    ["limit", image.userLimit, cut.limit],
+    ["opening", numberOf(image.opensAt), cut.opens],
+    ["end", numberOf(image.closesAt), cut.closes],
+    ["rate", image.grabsPerSecond, cut.rate],
+    ["version", image.version, cut.version],
   ];
   return pairs
     .filter(([, inMysql, inRedis]) => inMysql !== inRedis)
     .map(([name, inMysql, inRedis]) => `${name} is ${inMysql} in MySQL and ${inRedis} in Redis`);
+}
+
+/**
+ * What Redis must have of a sale that may be changed while it is looked at: as it was at the first reading of MySQL,
+ * at the second, or in between. The one that Redis has; if it has none of them, the one of the same version.
+ */
+function imageFor(cut: SaleCut, before: StoredSale, after: StoredSale): SaleRow {
+  const images = [...imagesOf(before), ...imagesOf(after)];
+  const isSame = (image: SaleRow) =>
+    image.state === cut.state && differences(image, cut).length === 0;
+  return images.find(isSame) ?? images.find(({ version }) => version === cut.version) ?? before;
 }
 
 /** Whether both keys are hashes and every counter is a number. */
@@ -51,9 +65,10 @@ export function counterFaults(
   }
   if (!isWhole(cut)) return [{ kind: "sale_broken", text: "the sale in Redis lacks a counter" }];
   const { total, granted, returned, recorded, limit, winners } = cut;
-  const faults: Fault[] = differences(before, cut).map((text) => ({ kind: "sale_differs", text }));
-  if (before.state !== cut.state) {
-    const text = `the sale is ${before.state} in MySQL and ${cut.state} in Redis`;
+  const image = imageFor(cut, before, after);
+  const faults: Fault[] = differences(image, cut).map((text) => ({ kind: "sale_differs", text }));
+  if (image.state !== cut.state) {
+    const text = `the sale is ${image.state} in MySQL and ${cut.state} in Redis`;
     faults.push({ kind: "state_differs", text });
   }
   const expect = (ok: boolean, kind: FindingKind, text: string, rule?: string) => {

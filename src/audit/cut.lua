@@ -6,8 +6,8 @@
 --
 -- KEYS   1 gate (hash)   2 ledger (stream)   3 unrecorded (set)   4.. sales and their winners, two keys each
 -- ARGV   1.. ids of the sales
--- Reply  {gate's epoch, gate's state, first id and last id of the stream or "" and "0-0", then 10 per sale:
---        state, total, granted, returned, recorded, limit, opens, closes, winners, 1 if it is unrecorded;
+-- Reply  {gate's epoch, gate's state, first id and last id of the stream or "" and "0-0", then 12 per sale: state, total,
+--        granted, returned, recorded, limit, opens, closes, rate, version, winners, 1 if it is unrecorded;
 --        where one of the two keys is no hash, its state is "" or its winners are nil: the others go on}
 local gate, ledger, unrecorded = KEYS[1], KEYS[2], KEYS[3]
 local FIRST = 4
@@ -27,9 +27,10 @@ local reply = { at_gate[1], at_gate[2], first, last }
 for i, sale_id in ipairs(ARGV) do
   local sale, winners = KEYS[FIRST + 2 * i - 2], KEYS[FIRST + 2 * i - 1]
   local facts = redis.pcall("HMGET", sale,
-    "state", "total", "granted", "returned", "recorded", "limit", "opens", "closes")
+    "state", "total", "granted", "returned", "recorded", "limit", "opens", "closes",
+    "rate", "version")
   if facts.err then facts = { "" } end
-  for place = 1, 8 do reply[#reply + 1] = facts[place] or false end
+  for place = 1, 10 do reply[#reply + 1] = facts[place] or false end
   local holders = redis.pcall("HLEN", winners)
   reply[#reply + 1] = type(holders) == "number" and holders
   reply[#reply + 1] = redis.call("SISMEMBER", unrecorded, sale_id)

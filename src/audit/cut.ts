@@ -18,6 +18,10 @@ export interface SaleCut {
   /** Milliseconds since the epoch, or null. */
   readonly opens: number | null;
   readonly closes: number | null;
+  /** Grabs per user and second, or null. */
+  readonly rate: number | null;
+  /** Of its changes; 0 when it was never changed. */
+  readonly version: number;
   /** Users in the winners hash; NaN when the key is no hash. */
   readonly winners: number;
   /** In the set of sales with grants that MySQL may not have. */
@@ -38,24 +42,26 @@ export interface Cut {
 
 const script = readScript(source);
 const HEAD_WORDS = 4;
-const SALE_WORDS = 10;
+const SALE_WORDS = 12;
 
 type Word = string | number | null;
 
 const count = (word: Word | undefined): number =>
   typeof word === "string" && /^\d{1,15}$/.test(word) ? Number(word) : Number.NaN;
 
+const countOrNull = (word: Word | undefined): number | null => (word == null ? null : count(word));
+
 function saleOf(words: readonly Word[]): SaleCut | undefined {
-  const [state, total, granted, returned, recorded, limit, opens, closes, winners, unrecorded] =
-    words;
+  const [state, total, granted, returned, recorded, limit, opens, closes] = words;
+  const [rate, version, winners, unrecorded] = words.slice(8);
   if (state === null) return undefined;
   return {
     state: String(state),
     ...{ total: count(total), granted: count(granted), returned: count(returned) },
     ...{ recorded: count(recorded), limit: count(limit) },
-    opens: opens === null ? null : count(opens),
-    closes: closes === null ? null : count(closes),
-    winners: winners === null ? Number.NaN : Number(winners),
+    ...{ opens: countOrNull(opens), closes: countOrNull(closes), rate: countOrNull(rate) },
+    version: countOrNull(version) ?? 0,
+    winners: winners == null ? Number.NaN : Number(winners),
     unrecorded: unrecorded === 1,
   };
 }

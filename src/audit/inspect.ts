@@ -8,7 +8,7 @@ import { winnersOf } from "../grab/winners.ts";
 import { deadLetters } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
-import type { SaleRow } from "../sales/warm.ts";
+import type { SaleRow } from "../sales/stored.ts";
 import { sameHolder } from "./claim.ts";
 import type { Fault } from "./counters.ts";
 import { readCut } from "./cut.ts";

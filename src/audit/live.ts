@@ -7,7 +7,7 @@ import type { Claim } from "../grab/winners.ts";
 import { winnersPage } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import { shardKeys, shardOf } from "../redis/keys.ts";
-import { warmSalesPage } from "../sales/warm.ts";
+import { warmSalesPage } from "../sales/stored.ts";
 import { isWhole } from "./counters.ts";
 import type { SaleCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";

@@ -3,7 +3,7 @@
 import { winnersInRedis, winnersOf } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
-import type { SaleRow } from "../sales/warm.ts";
+import type { SaleRow } from "../sales/stored.ts";
 import { readCut, type SaleCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
 import type { Doubts } from "./doubts.ts";

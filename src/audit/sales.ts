@@ -1,13 +1,13 @@
 // MySQL's word on sales.
 
-import { eq, getTableColumns, inArray, sql } from "drizzle-orm";
+import { eq, inArray, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { grants } from "../ledger/table.ts";
-import { sales } from "../sales/table.ts";
-import type { SaleRow } from "../sales/warm.ts";
+import { type SaleRow, type StoredSale, storedColumns } from "../sales/stored.ts";
+import { outbox, sales } from "../sales/table.ts";
 
 /** A sale and the greatest number that it has a row of, both of one moment. */
-export interface CountedSale extends SaleRow {
+export interface CountedSale extends StoredSale {
   /** 0 when there is no row. */
   readonly lastNumber: number;
 }
@@ -22,8 +22,9 @@ export async function salesNow(
   const last = sql<number | null>`(SELECT ${grants.grantNo} FROM ${grants}
     WHERE ${grants.saleId} = ${sales.id} ORDER BY ${grants.grantNo} DESC LIMIT 1)`;
   const rows = await db
-    .select({ ...getTableColumns(sales), lastNumber: last })
+    .select({ ...storedColumns, lastNumber: last })
     .from(sales)
+    .leftJoin(outbox, eq(outbox.saleId, sales.id))
     .where(inArray(sales.id, [...ids]));
   return new Map(rows.map((row) => [row.id, { ...row, lastNumber: Number(row.lastNumber ?? 0) }]));
 }

@@ -5,7 +5,7 @@ import type { Database } from "../db/client.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
-import type { SaleRow } from "../sales/warm.ts";
+import type { SaleRow } from "../sales/stored.ts";
 import { users } from "../users/table.ts";
 import { type Check, failure, none, ok, warning } from "./check.ts";
 import { judgeMemory, memoryOf } from "./memory.ts";

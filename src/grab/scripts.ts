@@ -1,7 +1,7 @@
 import { type Script, scriptOf } from "../redis/script.ts";
+import changeSource from "./change.lua" with { type: "text" };
 import grabSource from "./grab.lua" with { type: "text" };
 import recordedSource from "./recorded.lua" with { type: "text" };
-import stateSource from "./state.lua" with { type: "text" };
 import warmSource from "./warm.lua" with { type: "text" };
 
 /**
@@ -9,9 +9,9 @@ import warmSource from "./warm.lua" with { type: "text" };
  * rolled out, processes with different texts serve together; recovery loads those of all.
  */
 export const scriptSources = {
+  change: changeSource,
   grab: grabSource,
   recorded: recordedSource,
-  state: stateSource,
   warm: warmSource,
 };
 

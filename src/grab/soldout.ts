@@ -54,6 +54,11 @@ export class SoldOut {
       .finally(() => this.#taking.delete(saleId));
   }
 
+  /** The sale has changed: what was known of it is over. */
+  changed(saleId: number): void {
+    this.#drop(saleId);
+  }
+
   async #take(saleId: number, gate: OpenGate): Promise<void> {
     const askedAt = this.deps.clock.now();
     const before = await this.#numbers(saleId);

@@ -5,7 +5,7 @@
 import type { Database } from "../db/client.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
-import { type SaleRow, saleFields } from "../sales/warm.ts";
+import { imagesOf, type SaleRow, type StoredSale, saleFields } from "../sales/stored.ts";
 import { lastNumbers } from "./rows.ts";
 
 /** A counter as Redis has it; undefined when it is not a whole number. */
@@ -20,8 +20,8 @@ export const isWrongType = (error: unknown): boolean =>
 export async function damagedOf(
   redis: Redis,
   db: Database,
-  page: readonly SaleRow[],
-): Promise<SaleRow[]> {
+  page: readonly StoredSale[],
+): Promise<StoredSale[]> {
   const lastRows = await lastNumbers(
     db,
     page.map(({ id }) => id),
@@ -42,7 +42,7 @@ export async function damagedOf(
     return !(
       found !== undefined &&
       winners !== undefined &&
-      hasFieldsOf(found, sale) &&
+      imagesOf(sale).some((image) => hasFieldsOf(found, image)) &&
       // A leader that died in its merge leaves rows behind that no counter knows yet.
       (lastRows.get(sale.id) ?? 0) <= sale.granted &&
       // A winner holds one grant at least, and as many as the limit allows at most.
@@ -70,16 +70,18 @@ export interface Counted {
   readonly granted: number;
   /** The greatest number that it can have granted. */
   readonly possible: number;
+  /** Of its changes; 0 when there is none. */
+  readonly version: number;
 }
 
 /** Reads a sale's own counters; what is no whole number counts as absent. */
 export async function countedInRedis(redis: Redis, sale: SaleRow): Promise<Counted> {
   const counters = await redis
-    .hmget(saleKeys(sale.id).sale, "granted", "returned")
+    .hmget(saleKeys(sale.id).sale, "granted", "returned", "version")
     .catch((error: unknown) => {
       if (isWrongType(error)) return [];
       throw error;
     });
-  const [granted = 0, returned = 0] = counters.map(wholeNumber);
-  return { granted, possible: sale.total + Math.max(returned, sale.returned) };
+  const [granted = 0, returned = 0, version = 0] = counters.map(wholeNumber);
+  return { granted, possible: sale.total + Math.max(returned, sale.returned), version };
 }

@@ -11,8 +11,8 @@ import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
+import { type SaleRow, saleFields, warmSalesPage } from "../sales/stored.ts";
 import { sales } from "../sales/table.ts";
-import { type SaleRow, saleFields, warmSalesPage } from "../sales/warm.ts";
 import { countedInRedis, damagedOf, isWrongType } from "./compare.ts";
 import { insertFound } from "./insert.ts";
 import { type Batch, bury } from "./letters.ts";
@@ -22,6 +22,7 @@ import type { Recovery } from "./recovery.ts";
 import { lastNumbers, unrecorded } from "./rows.ts";
 import swapSource from "./swap.lua" with { type: "text" };
 import { grants } from "./table.ts";
+import { decideUnfinished, pauseWithin } from "./unfinished.ts";
 import { voidUnknown } from "./voids.ts";
 
 export interface Merged {
@@ -65,7 +66,7 @@ async function mergeSale(
   merged: Merged,
 ): Promise<void> {
   const { redis } = recovery.context;
-  const { granted: counted, possible } = await countedInRedis(redis, sale);
+  const { granted: counted, possible, version } = await countedInRedis(redis, sale);
   let highest = sale.granted;
   /** What makes no sense; the first few are enough. */
   const wild: string[] = [];
@@ -99,15 +100,14 @@ async function mergeSale(
   note(last.get(sale.id) ?? 0);
   const granted = highest;
   await voidUnknown(recovery, sale.id, granted);
-  if (wild.length > 0) await reportWild(recovery, sale, wild);
   const settled = await settle(recovery, sale, granted);
-  const { key, name, users } = await rebuildWinners(recovery, sale);
+  await decideUnfinished(recovery, sale.id, settled, version);
+  if (wild.length > 0) await reportWild(recovery, sale, wild);
+  const [row] = await recovery.connection.db.select().from(sales).where(eq(sales.id, sale.id));
+  if (!row) throw new Error(`sale ${sale.id} is gone from MySQL`);
+  const { key, name, users } = await rebuildWinners(recovery, row);
   const keys = saleKeys(sale.id);
-  const fields = saleFields({
-    ...sale,
-    ...settled,
-    state: wild.length > 0 ? "paused" : sale.state,
-  });
+  const fields = saleFields({ ...row, ...settled });
   const reply = await recovery.run(
     swapSource,
     [keys.gate, keys.sale, keys.winners, key, keys.rebuilds],
@@ -177,7 +177,7 @@ async function reportWild(
   await write(async (tx) => {
     const batch: Batch = { shard, codes: context.codes, dead: 0 };
     await bury(tx, batch, { ...letter, payload: JSON.stringify({ wild, total }) });
-    await tx.update(sales).set({ state: "paused" }).where(eq(sales.id, saleId));
+    await pauseWithin(tx, saleId, reason);
   });
   context.log.error({ saleId, total, wild }, reason);
 }

@@ -3,7 +3,7 @@
 import { and, asc, eq, gt, isNotNull } from "drizzle-orm";
 import { limits } from "../limits.ts";
 import { rebuildKey, shardKeys } from "../redis/keys.ts";
-import type { SaleRow } from "../sales/warm.ts";
+import type { SaleRow } from "../sales/stored.ts";
 import type { Recovery } from "./recovery.ts";
 import { grants } from "./table.ts";
 

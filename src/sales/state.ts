@@ -1,60 +1,54 @@
-// Pausing a sale and opening it again, in both stores. Redis decides about grabs, so a pause is there first; MySQL
-// is what a rebuild goes by, so an opening is there first: whoever dies in between leaves a sale that does not
-// sell, and doing it again finishes it.
+// Pausing a sale for what an audit has found, and opening it again: changes as changes.ts makes them, by the service
+// itself. A pause is bound to the epoch of what was found: after a recovery that says nothing of the sale any more.
 
-import { eq } from "drizzle-orm";
-import type { Database } from "../db/client.ts";
-import { shardScripts } from "../grab/scripts.ts";
-import { shards } from "../ledger/table.ts";
-import type { Redis } from "../redis/client.ts";
-import { saleKeys, shardOf } from "../redis/keys.ts";
-import { sales } from "./table.ts";
+import { saleKeys } from "../redis/keys.ts";
+import { type ChangeOutcome, type ChangesDeps, createChanges } from "./changes.ts";
+import { storedSale } from "./stored.ts";
 
-interface StateDeps {
-  readonly redis: Redis;
-  readonly db: Database;
-}
+type StateDeps = Pick<ChangesDeps, "redis" | "db">;
 
-/** "fenced": the shard recovers or is at another epoch, or Redis does not have the sale; nothing was changed there. */
+/** "fenced": the shard recovers or is at another epoch, or Redis does not have the sale. */
 export type StateChange = "set" | "same" | "fenced";
 
-/** Without `epoch`, under the one that MySQL has now. */
-async function setInRedis(
+/** Nobody has to be told: other processes ask for a sale's state at least every second. */
+const changesOf = (deps: StateDeps) =>
+  createChanges({ ...deps, onChanged: () => Promise.resolve() });
+
+async function isIn(
   { redis, db }: StateDeps,
   saleId: number,
   state: "open" | "paused",
-  epoch?: number,
-): Promise<StateChange> {
-  const [row] = await db
-    .select({ epoch: shards.epoch, incarnation: shards.incarnation })
-    .from(shards)
-    .where(eq(shards.shard, shardOf(saleId)));
-  if (epoch !== undefined && row?.epoch !== epoch) return "fenced";
-  const { gate, sale } = saleKeys(saleId);
-  const { sha } = shardScripts(row?.incarnation ?? "").state;
-  const reply = await redis.evalsha(sha, 2, gate, sale, row?.epoch ?? 0, state);
-  return reply === "set" || reply === "same" ? reply : "fenced";
+): Promise<boolean> {
+  const inRedis = await redis.hget(saleKeys(saleId).sale, "state");
+  const sale = await storedSale(db, saleId);
+  return inRedis === state && sale?.state === state && sale.pending === null;
 }
 
-const setInMysql = ({ db }: StateDeps, saleId: number, state: "open" | "paused") =>
-  db.update(sales).set({ state }).where(eq(sales.id, saleId));
+const asStateChange = ({ kind }: ChangeOutcome): StateChange =>
+  kind === "done" ? "set" : "fenced";
 
-/**
- * Pauses a sale for what was found under `epoch`; after a recovery that says nothing of the sale any more, and it is
- * "fenced". Throws Redis's error, NOSCRIPT among them, and MySQL's.
- */
+/** Pauses a sale for what was found under `epoch`. Throws Redis's error, NOSCRIPT among them, and MySQL's. */
 export async function pauseSale(
   deps: StateDeps,
   saleId: number,
   epoch: number,
 ): Promise<StateChange> {
-  const change = await setInRedis(deps, saleId, "paused", epoch);
-  if (change !== "fenced") await setInMysql(deps, saleId, "paused");
-  return change;
+  if (await isIn(deps, saleId, "paused")) return "same";
+  const outcome = await changesOf(deps).change({
+    ...{ saleId, action: "pause", epoch, requestKey: null },
+    ...{ reason: "the audit has found something", actor: "audit" },
+    edit: () => ({ state: "paused" }),
+  });
+  return asStateChange(outcome);
 }
 
 /** Throws Redis's error, NOSCRIPT among them, and MySQL's. */
 export async function openSale(deps: StateDeps, saleId: number): Promise<StateChange> {
-  await setInMysql(deps, saleId, "open");
-  return setInRedis(deps, saleId, "open");
+  if (await isIn(deps, saleId, "open")) return "same";
+  const outcome = await changesOf(deps).change({
+    ...{ saleId, action: "resume", requestKey: null },
+    ...{ reason: "its numbers agree again", actor: "operator" },
+    edit: () => ({ state: "open" }),
+  });
+  return asStateChange(outcome);
 }

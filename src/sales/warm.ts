@@ -3,7 +3,7 @@
 // so one process warms a sale once, and one that dies right after the claim leaves a case for recovery, never
 // a sale that is warmed a second time with full stock.
 
-import { and, asc, eq, gt, inArray, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import type { Gates } from "../grab/gates.ts";
@@ -11,40 +11,8 @@ import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
 import { allShards, saleKeys, shardOf } from "../redis/keys.ts";
+import { beforePending, type SaleRow, saleFields, storedSale } from "./stored.ts";
 import { sales } from "./table.ts";
-
-export type SaleRow = typeof sales.$inferSelect;
-
-/** The fields of a sale's hash in Redis, with `recorded` level with `granted`. */
-export function saleFields(sale: SaleRow): (string | number)[] {
-  const fields: (string | number)[] = [
-    ...["state", sale.state, "total", sale.total, "granted", sale.granted],
-    ...["returned", sale.returned, "recorded", sale.granted, "limit", sale.userLimit],
-  ];
-  if (sale.opensAt) fields.push("opens", sale.opensAt.getTime());
-  if (sale.closesAt) fields.push("closes", sale.closesAt.getTime());
-  return fields;
-}
-
-/** A shard's warmed sales with ids above `after`, in their order, at most `count`. Throws MySQL's error. */
-export const warmSalesPage = (
-  db: Database,
-  shard: number,
-  after: number,
-  count: number,
-): Promise<SaleRow[]> =>
-  db
-    .select()
-    .from(sales)
-    .where(
-      and(
-        sql`${sales.id} % ${limits.shards} = ${shard}`,
-        isNotNull(sales.warmedAt),
-        gt(sales.id, after),
-      ),
-    )
-    .orderBy(asc(sales.id))
-    .limit(count);
 
 export interface Warmer {
   /** False while no sale can be put into Redis at all. */
@@ -75,8 +43,9 @@ export function createWarmer({
       .set({ warmedAt: sql`UTC_TIMESTAMP(3)` })
       .where(and(eq(sales.id, saleId), isNull(sales.warmedAt)));
     if (result.affectedRows === 0) return undefined;
-    const [sale] = await db.select().from(sales).where(eq(sales.id, saleId));
-    return sale;
+    const sale = await storedSale(db, saleId);
+    // A change that has begun since comes to Redis by itself.
+    return sale && beforePending(sale);
   }
 
   async function warm(saleId: number): Promise<"warm" | "later"> {
@@ -112,7 +81,8 @@ export function createWarmer({
       .select({ id: sales.id })
       .from(sales)
       .where(and(isNull(sales.warmedAt), inArray(sql`${sales.id} % ${limits.shards}`, open)))
-      .orderBy(asc(sales.id))
+      // What opens first comes first; what has no opening is open.
+      .orderBy(asc(sales.opensAt), asc(sales.id))
       .limit(limits.warmSalesPerPass);
     for (const { id } of cold) await warm(id);
   }

@@ -1,0 +1,68 @@
+// Half-made changes of sales, as a recovery meets them. A sale that it rebuilds is rebuilt from MySQL, so MySQL must
+// say by then whether it has the change; the gate is closed, so nobody else decides about it in Redis.
+
+import { eq } from "drizzle-orm";
+import type { Transaction } from "../db/client.ts";
+import { hasOpened, isForUnopened } from "../sales/demands.ts";
+import { lockSale, remember, settle, type Verdict } from "../sales/settle.ts";
+import type { PendingChange, SaleRow } from "../sales/stored.ts";
+import { outbox, sales } from "../sales/table.ts";
+import type { Recovery } from "./recovery.ts";
+
+interface Counters {
+  readonly granted: number;
+  readonly returned: number;
+}
+
+/**
+ * Makes the half-made change of a sale whole, or undoes it. `versionInRedis` is what Redis still knew of the sale, 0
+ * where it knew nothing.
+ */
+export async function decideUnfinished(
+  { write, epoch }: Recovery,
+  saleId: number,
+  counters: Counters,
+  versionInRedis: number,
+): Promise<void> {
+  await write(async (tx) => {
+    const sale = await lockSale(tx, saleId);
+    const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
+    if (!sale || !pending) return;
+    const isIn = versionInRedis >= pending.version;
+    const opened = await hasOpened(tx, saleId);
+    await settle(tx, pending, verdictOn(pending, { sale, counters, isIn, opened, epoch }));
+  });
+}
+
+function verdictOn(
+  { action, change, before, epoch: bound }: PendingChange,
+  {
+    sale,
+    counters,
+    isIn,
+    opened,
+    epoch,
+  }: { sale: SaleRow; counters: Counters; isIn: boolean; opened: boolean; epoch: number },
+): Verdict {
+  const active = counters.granted - counters.returned;
+  // Whoever wanted it away can ask again; here a sale is about to be put in place.
+  if (action === "delete") return "refused";
+  if (change.total !== undefined && change.total < sale.total && active > change.total)
+    return "refused";
+  // More is held than the sale had before: Redis has had the change, and has lost it.
+  if (isIn || (before.total !== undefined && active > before.total)) return "applied";
+  if (bound !== null && bound !== epoch) return "refused";
+  return isForUnopened(change) && opened ? "refused" : "applied";
+}
+
+/** Pauses a sale in MySQL, as a change that is whole at once: Redis gets it with the rebuilt sale. */
+export async function pauseWithin(tx: Transaction, saleId: number, reason: string): Promise<void> {
+  const sale = await lockSale(tx, saleId);
+  if (!sale || sale.state === "paused") return;
+  const version = sale.version + 1;
+  await tx.update(sales).set({ state: "paused", version }).where(eq(sales.id, saleId));
+  await remember(tx, {
+    ...{ saleId, version, action: "pause", before: { state: "open" }, change: { state: "paused" } },
+    ...{ reason, actor: "recovery", requestKey: null },
+  });
+}

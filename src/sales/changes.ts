@@ -1,0 +1,235 @@
+// Changes of sales, which live in both stores.
+//
+//   1. MySQL, one transaction: the change is judged against the row, which is held, and put into the outbox. What it
+//      opens up (a greater total, the end of a pause) is in the row from here on: MySQL refuses grants beyond its
+//      total, so Redis must not have a greater one than MySQL.
+//   2. Redis, one script: absolute values with a version, so that a repetition changes nothing. Here it is decided
+//      whether a total can be lowered and whether a sale is open already, between two grabs.
+//   3. MySQL, one transaction: the rest of the row, the history, and out of the outbox; or back to what was.
+//
+// Whoever dies in between leaves a row in the outbox, and every process finishes what it finds there: 2 and 3 can be
+// done by anybody, any number of times. One change per sale is in the outbox, so changes of a sale follow each other.
+// A recovery that rebuilds a sale decides its half-made change itself (ledger/unfinished.ts).
+
+import { eq, lt, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../db/client.ts";
+import { shardScripts } from "../grab/scripts.ts";
+import { shards } from "../ledger/table.ts";
+import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
+import { saleKeys, shardOf } from "../redis/keys.ts";
+import { hasOpened, isForUnopened } from "./demands.ts";
+import { forgetPending, lockSale, settle } from "./settle.ts";
+import {
+  columnsOf,
+  fieldsBefore,
+  type PendingChange,
+  redisFieldsOf,
+  type SaleRow,
+} from "./stored.ts";
+import { outbox, type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
+
+/** Why a sale does not take a change. */
+export type Refusal =
+  | { readonly kind: "unknown" }
+  /** It is open already. */
+  | { readonly kind: "opened" }
+  /** So many units are held. */
+  | { readonly kind: "below_granted"; readonly active: number }
+  /** Of the template's total count so many units are left. */
+  | { readonly kind: "count_exceeded"; readonly left: number }
+  | { readonly kind: "not_published" }
+  /** The shard has recovered meanwhile, and the change was not made. */
+  | { readonly kind: "superseded" }
+  | { readonly kind: "invalid"; readonly field: string; readonly detail: string };
+
+/** "later": it stands in the outbox and takes effect, unless it is refused then, as soon as the shard has recovered. */
+export type ChangeOutcome = { readonly kind: "done" } | { readonly kind: "later" } | Refusal;
+
+export interface ChangeRequest {
+  readonly saleId: number;
+  readonly action: SaleAction;
+  readonly reason: string;
+  readonly actor: string;
+  readonly requestKey: string | null;
+  /** Bound to this epoch of the shard: after a recovery it is not made any more. */
+  readonly epoch?: number;
+  /** Taken before the sale's row: whoever changes a total holds the template first. */
+  readonly lockFirst?: (tx: Transaction, sale: SaleRow) => Promise<unknown>;
+  /** Judges the row, which is held; `hasOpened` by MySQL's clock. An empty change is one that has no effect. */
+  readonly edit: (
+    sale: SaleRow,
+    hasOpened: boolean,
+    tx: Transaction,
+  ) => Promise<SaleChange | Refusal> | SaleChange | Refusal;
+}
+
+type Begun =
+  | { readonly kind: "settled"; readonly outcome: ChangeOutcome }
+  /** `mine` is false where it is somebody else's, which must be finished first. */
+  | { readonly kind: "pending"; readonly pending: PendingChange; readonly mine: boolean };
+
+const done = { kind: "done" } as const;
+const settled = (outcome: ChangeOutcome): Begun => ({ kind: "settled", outcome });
+
+/** What of a change MySQL has first. */
+function opening({ total }: SaleRow, change: SaleChange): SaleChange {
+  return {
+    ...(change.total !== undefined && change.total > total ? { total: change.total } : {}),
+    ...(change.state === "open" ? { state: "open" } : {}),
+  };
+}
+
+/**
+ * Whether a request with this key has changed the sale before. A key is good for a day; one that comes again later
+ * stands for a new request.
+ */
+async function wasMade(
+  tx: Transaction,
+  { saleId, action }: ChangeRequest,
+  requestKey: string,
+): Promise<boolean> {
+  const age = sql`${saleChanges.createdAt} > UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
+  const isOf = eq(saleChanges.requestKey, requestKey);
+  const [made] = await tx
+    .select({ saleId: saleChanges.saleId, action: saleChanges.action, fresh: sql<number>`${age}` })
+    .from(saleChanges)
+    .where(isOf);
+  if (!made) return false;
+  if (made.fresh === 1 && made.saleId === saleId && made.action === action) return true;
+  await tx.update(saleChanges).set({ requestKey: null }).where(isOf);
+  return false;
+}
+
+/** What a reply of change.lua refuses. */
+function refusalOf(reply: string): Refusal {
+  const [word, active] = reply.split(" ");
+  if (word === "below") return { kind: "below_granted", active: Number(active) };
+  return word === "opened" || word === "granted" ? { kind: "opened" } : { kind: "superseded" };
+}
+
+export interface Changes {
+  /** Throws the servers' errors: then it is not known whether the change is noted, and a repeat tells. */
+  change(request: ChangeRequest): Promise<ChangeOutcome>;
+  /** Makes one whole that somebody has left half-made, or undoes it. Throws the servers' errors. */
+  finish(pending: PendingChange): Promise<ChangeOutcome>;
+  /** Those of the outbox that have waited for longer than a request lasts. */
+  waiting(): Promise<PendingChange[]>;
+}
+
+export interface ChangesDeps {
+  readonly db: Database;
+  readonly redis: Redis;
+  /** Told of a sale each time a store has a change of it; does not throw. */
+  readonly onChanged: (saleId: number) => Promise<void>;
+}
+
+export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
+  /** Begins in MySQL. */
+  const begin = (request: ChangeRequest): Promise<Begun> =>
+    db.transaction(async (tx): Promise<Begun> => {
+      const { saleId, action, reason, actor, requestKey, epoch = null } = request;
+      if (requestKey !== null && (await wasMade(tx, request, requestKey))) return settled(done);
+      if (request.lockFirst) {
+        const [unlocked] = await tx.select().from(sales).where(eq(sales.id, saleId));
+        if (unlocked) await request.lockFirst(tx, unlocked);
+      }
+      const sale = await lockSale(tx, saleId);
+      if (!sale) return settled({ kind: "unknown" });
+      const [standing] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
+      if (standing) {
+        const mine = requestKey !== null && standing.requestKey === requestKey;
+        return { kind: "pending", pending: standing, mine };
+      }
+      const change = await request.edit(sale, await hasOpened(tx, saleId), tx);
+      if ("kind" in change) return settled(change);
+      if (Object.keys(change).length === 0) return settled(done);
+      const pending: PendingChange = {
+        ...{ saleId, version: sale.version + 1, action, change },
+        before: fieldsBefore(sale, change),
+        ...{ epoch, reason: reason.slice(0, 255), actor, requestKey, createdAt: new Date() },
+      };
+      const { createdAt: _, ...values } = pending;
+      await tx.insert(outbox).values(values);
+      // Redis has nothing yet, and whoever warms it reads the row after this.
+      if (sale.warmedAt === null) {
+        await settle(tx, pending, "applied");
+        if (action === "delete") await forgetPending(tx, pending);
+        return settled(done);
+      }
+      const first = opening(sale, change);
+      if (Object.keys(first).length > 0)
+        await tx.update(sales).set(columnsOf(first)).where(eq(sales.id, saleId));
+      return { kind: "pending", pending, mine: true };
+    });
+
+  /** One call of the script under the epoch that MySQL has now; its reply. Throws Redis's error, NOSCRIPT among them. */
+  async function applyInRedis(pending: PendingChange): Promise<string> {
+    const { saleId, version, epoch, action, change } = pending;
+    const [row] = await db
+      .select({ epoch: shards.epoch, incarnation: shards.incarnation })
+      .from(shards)
+      .where(eq(shards.shard, shardOf(saleId)));
+    const { sha } = shardScripts(row?.incarnation ?? "").change;
+    const { gate, sale } = saleKeys(saleId);
+    const unopened = isForUnopened(change) ? "unopened" : "";
+    const demand = action === "delete" ? "untouched" : unopened;
+    const head = [row?.epoch ?? 0, version, epoch ?? "", demand];
+    return String(await redis.evalsha(sha, 2, gate, sale, ...head, ...redisFieldsOf(change)));
+  }
+
+  async function finish(pending: PendingChange): Promise<ChangeOutcome> {
+    const { saleId } = pending;
+    const reply = await applyInRedis(pending);
+    if (reply === "applied") await onChanged(saleId);
+    if (reply === "fenced") return { kind: "later" };
+    // A sale that was deleted is missing in Redis once MySQL has no such sale; any other is lost, or on its way.
+    if (reply === "missing" && (await isInMysql(saleId))) return { kind: "later" };
+    const isIn = reply === "applied" || reply === "same" || reply === "missing";
+    const verdict = await db.transaction((tx) => settle(tx, pending, isIn ? "applied" : "refused"));
+    if (verdict === "applied" && pending.action === "delete") await forgetInRedis(pending);
+    await onChanged(saleId);
+    return verdict === "applied" ? done : refusalOf(reply);
+  }
+
+  async function isInMysql(saleId: number): Promise<boolean> {
+    const [row] = await db.select({ id: sales.id }).from(sales).where(eq(sales.id, saleId));
+    return row !== undefined;
+  }
+
+  /** Nobody looks for it any more: MySQL has no such sale. */
+  async function forgetInRedis(pending: PendingChange): Promise<void> {
+    const { sale, winners } = saleKeys(pending.saleId);
+    await redis.unlink(sale, winners);
+    await db.transaction((tx) => forgetPending(tx, pending));
+  }
+
+  return {
+    finish,
+
+    async change(request) {
+      for (let round = 0; round < limits.changeRoundsMax; round += 1) {
+        const begun = await begin(request);
+        if (begun.kind === "settled") {
+          if (begun.outcome.kind === "done") await onChanged(request.saleId);
+          return begun.outcome;
+        }
+        const outcome = await finish(begun.pending);
+        if (begun.mine || outcome.kind === "later") return outcome;
+      }
+      return { kind: "later" };
+    },
+
+    waiting: () =>
+      db
+        .select()
+        .from(outbox)
+        .where(
+          lt(
+            outbox.createdAt,
+            sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.outboxPatienceSeconds))} SECOND`,
+          ),
+        )
+        .limit(limits.outboxPerPass),
+  };
+}

@@ -1,0 +1,46 @@
+// The pass that finishes changes of sales which a process has left half-made; on every process.
+
+import { reasonOf } from "../db/errors.ts";
+import type { Gates } from "../grab/gates.ts";
+import { limits } from "../limits.ts";
+import type { Log } from "../log.ts";
+import { shardOf } from "../redis/keys.ts";
+import type { Changes } from "./changes.ts";
+
+interface FinisherDeps {
+  readonly changes: Changes;
+  readonly gates: Gates;
+  readonly log: Log;
+}
+
+/** One pass; several at once, here or elsewhere, do no harm. Throws MySQL's error when the outbox cannot be read. */
+export async function finishWaiting({ changes, gates, log }: FinisherDeps): Promise<void> {
+  for (const pending of await changes.waiting()) {
+    const { saleId, action } = pending;
+    // A shard that recovers takes no changes.
+    if (!gates.at(shardOf(saleId))) continue;
+    try {
+      const { kind } = await changes.finish(pending);
+      if (kind !== "later") log.info({ saleId, action, outcome: kind }, "a change is finished");
+    } catch (error) {
+      log.warn({ saleId, action, reason: reasonOf(error) }, "a change is not finished yet");
+    }
+  }
+}
+
+/** Begins the passes; returns how to stop. */
+export function startFinisher(deps: FinisherDeps): () => void {
+  let passing = false;
+  const timer = setInterval(() => {
+    if (passing) return;
+    passing = true;
+    finishWaiting(deps)
+      .catch((error) =>
+        deps.log.warn({ reason: reasonOf(error) }, "looking for half-made changes failed"),
+      )
+      .finally(() => {
+        passing = false;
+      });
+  }, limits.outboxPassMs);
+  return () => clearInterval(timer);
+}
