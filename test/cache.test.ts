@@ -127,7 +127,7 @@ test("memory is not believed when no proof has come for too long", async () => {
 
 test("a lost subscription empties memory", async () => {
   await two.facts.get(name);
-  await one.redis.client("KILL", "TYPE", "pubsub");
+  await one.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
   rows.set(name, { version: 2 });
   await until("it to be gone", () => two.facts.peek(name) === undefined);
   await until("trust", () => one.isTrusted() && two.isTrusted());

@@ -156,8 +156,9 @@ export class Memory<Key extends string | number, Value extends object> {
 
   /** The main part, in the order in which it would be given up. */
   *#leastUsed(): Generator<OwnSlot<Key, Value>> {
-    yield* this.#probation.rvalues();
-    yield* this.#protected.rvalues();
+    for (const list of [this.#probation, this.#protected]) {
+      for (const slot of list.rvalues()) if (slot) yield slot;
+    }
   }
 }
 

@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
-import { cacheKeys, channels } from "../redis/keys.ts";
+import { cacheKeys, channels, sellerVersionKey } from "../redis/keys.ts";
 import askSource from "./ask.lua" with { type: "text" };
 import { type Change, type Changes, EVERYTHING, KINDS, messageText } from "./changes.ts";
 import fillSource from "./fill.lua" with { type: "text" };
@@ -41,6 +41,10 @@ async function call(
     return redis.evalsha(script.sha, keys.length, ...keys, ...args);
   }
 }
+
+/** Where Redis has it. Pages of lists have no entries: they are valid by a word that goes when the list changes. */
+const keyOf = ({ kind, key }: Change): string =>
+  kind === "seller-list" ? sellerVersionKey(Number(key)) : cacheKeys.entry(kind, key);
 
 /** Throws Redis's error. */
 export async function askShared(redis: Redis, { kind, key }: Change): Promise<Shared> {
@@ -79,7 +83,7 @@ export async function announce(redis: Redis, from: string, changes: Changes): Pr
   if (changes === EVERYTHING) {
     for (const kind of KINDS) transaction.set(cacheKeys.generation(kind), draw());
   } else {
-    transaction.del(...changes.map(({ kind, key }) => cacheKeys.entry(kind, key)));
+    transaction.del(...changes.map(keyOf));
   }
   transaction.incr(cacheKeys.changes).publish(channels.changed, messageText({ from, changes }));
   const results = await transaction.exec();

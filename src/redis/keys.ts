@@ -64,6 +64,9 @@ export const cacheKeys = {
 export const sellerVersionKey = (sellerId: number): string =>
   `cache:{s${shardOf(sellerId)}}:seller:${sellerId}:version`;
 
+/** string: how far MySQL's binlog was read, as JSON; lost or set back together with the entries that it speaks for. */
+export const capturePositionKey = "cache:capture:position";
+
 /** sorted set: revoked token ids by the second at which they expire anyway. */
 export const revokedKey = "revoked:tokens";
 /** string: counts the changes of the set above, so that a lost message is noticed. */
