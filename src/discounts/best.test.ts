@@ -1,0 +1,106 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  amount,
+  anyCoupons,
+  anyOrder,
+  coupon,
+  NOW,
+  order,
+  percent,
+  shipping,
+} from "../../test/harness/discounts.ts";
+import { bestCombination } from "./best.ts";
+import { calculate } from "./calculate.ts";
+import type { Held, Order } from "./order.ts";
+
+/** All choices of at most `most` of them. */
+function* choices<T>(all: readonly T[], most: number): Generator<T[]> {
+  yield [];
+  if (most === 0) return;
+  for (const [i, one] of all.entries()) {
+    for (const rest of choices(all.slice(i + 1), most - 1)) yield [one, ...rest];
+  }
+}
+
+/** Sorts like the rule for ties among combinations of one size: the first to expire first, then codes. */
+const urgencyOf = (coupons: readonly Held[]): string =>
+  coupons
+    .map(({ expiresAt, code }) => `${expiresAt?.toISOString() ?? "9999"} ${code}`)
+    .sort()
+    .join();
+
+/** Tries every choice with the plain calculation. */
+function bruteForce(some: Order, coupons: readonly Held[]): { codes: string[]; discount: number } {
+  let best = { codes: [] as string[], discount: 0, urgency: "" };
+  for (const choice of choices(coupons, 5)) {
+    const result = calculate(some, choice, NOW);
+    if (result.kind === "refused" || result.discount < best.discount) continue;
+    const codes = choice.map(({ code }) => code).sort();
+    const urgency = urgencyOf(choice);
+    const isBetter =
+      result.discount > best.discount ||
+      codes.length < best.codes.length ||
+      (codes.length === best.codes.length && urgency < best.urgency);
+    if (isBetter) best = { codes, discount: result.discount, urgency };
+  }
+  return { codes: best.codes, discount: best.discount };
+}
+
+const bestOf = (some: Order, coupons: readonly Held[]) => {
+  const { codes, calculation } = bestCombination(some, coupons, NOW);
+  return { codes: [...codes].sort(), discount: calculation.discount };
+};
+
+describe("the best combination", () => {
+  test("is the one that trying everything finds, for up to 6 coupons", () => {
+    const property = fc.property(anyOrder, anyCoupons(6), (some, coupons) => {
+      expect(bestOf(some, coupons)).toEqual(bruteForce(some, coupons));
+    });
+    fc.assert(property, { numRuns: 600 });
+  });
+
+  test("is the one that trying everything finds, for up to 12 coupons", () => {
+    const property = fc.property(anyOrder, anyCoupons(12, 9), (some, coupons) => {
+      expect(bestOf(some, coupons)).toEqual(bruteForce(some, coupons));
+    });
+    fc.assert(property, { numRuns: 60 });
+  }, 60_000);
+
+  test("of coupons that differ in their end alone is made of those that expire first", () => {
+    const coupons = ["2030-05-01", "2030-03-01", "2030-04-01", "2030-02-01"].map((day, i) =>
+      coupon(`C${i}`, amount(400), { expiresAt: new Date(`${day}T00:00:00Z`) }),
+    );
+    const { codes, discount } = bestOf(order([1_000]), coupons);
+    expect({ codes, discount }).toEqual({ codes: ["C1", "C2", "C3"], discount: 1_000 });
+  });
+
+  test("does not spend a coupon that adds nothing", () => {
+    const coupons = [
+      coupon("A", amount(300)),
+      coupon("B", amount(700)),
+      coupon("C", amount(1_000)),
+      coupon("D", shipping()),
+    ];
+    expect(bestOf(order([1_000], { shippingFee: 0 }), coupons).codes).toEqual(["C"]);
+  });
+
+  test("passes over a great percentage whose cap makes it small", () => {
+    const coupons = [coupon("A", percent(9_000, { discountMax: 50 })), coupon("B", percent(1_000))];
+    expect(bestOf(order([1_000]), coupons)).toEqual({ codes: ["B"], discount: 100 });
+  });
+
+  test("is empty, and takes off nothing, when no coupon applies", () => {
+    const { codes, calculation } = bestCombination(order([500]), [], NOW);
+    expect(codes).toEqual([]);
+    expect(calculation).toMatchObject({ original: 500, discount: 0, final: 500, coupons: [] });
+  });
+
+  test("never gets worse by another coupon in the wallet", () => {
+    const property = fc.property(anyOrder, anyCoupons(20, 1), (some, coupons) => {
+      const fewer = bestOf(some, coupons.slice(1)).discount;
+      expect(bestOf(some, coupons).discount).toBeGreaterThanOrEqual(fewer);
+    });
+    fc.assert(property, { numRuns: 200 });
+  });
+});

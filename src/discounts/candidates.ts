@@ -1,0 +1,124 @@
+// Looks at each coupon by itself: does it apply to the order, and to which of its items? What applies is put
+// into the order of application, which depends on the coupons and the items alone, never on the sequence in
+// which somebody has written them down.
+
+import { mustShareCurrency } from "./currency.ts";
+import { eligiblePlaces, mustHaveItems, type Places, placesOf } from "./eligibility.ts";
+import type { Held, Item, Order } from "./order.ts";
+import type { Reason, UnappliedCoupon } from "./outcome.ts";
+import { explained } from "./sentences.ts";
+import { mustReachMinimum } from "./threshold.ts";
+import { mustBeUsable } from "./validity.ts";
+import { worth } from "./worth.ts";
+
+/** A coupon that applies to the order by itself. */
+export interface Candidate {
+  readonly held: Held;
+  /** The lines that it is for, ascending. */
+  readonly places: readonly number[];
+  /** What those come to before any discount. */
+  readonly eligible: number;
+  /** What it takes off when it is the only coupon, at least 1. No combination makes it take off more. */
+  readonly alone: number;
+  /** Alike for coupons that do the same to this order in every combination: these may stand for each other. */
+  readonly kind: string;
+}
+
+export interface Line {
+  readonly item: Item;
+  /** Where it stands in the order as given. */
+  readonly index: number;
+  readonly amount: number;
+}
+
+export interface Prepared {
+  readonly order: Order;
+  readonly lines: readonly Line[];
+  readonly original: number;
+  /** In the order of application. */
+  readonly candidates: readonly Candidate[];
+  /** By code. */
+  readonly unapplied: readonly UnappliedCoupon[];
+}
+
+const PHASES = { amount_off: 0, percent_off: 1, free_shipping: 2 } as const;
+
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Which of two coupons expires first; what never expires is last. Of equals the code decides. */
+export const compareExpiry = (a: Held, b: Held): number => {
+  const at = ({ expiresAt }: Held) => expiresAt?.getTime() ?? Number.MAX_SAFE_INTEGER;
+  return at(a) - at(b) || compareText(a.code, b.code);
+};
+
+/**
+ * amount_off, then percent_off, then free_shipping. Of several amount_off the one whose items come to least is
+ * first, because the others can still take theirs from other items. Where one is as good as the other, the one
+ * that takes more is first, so that a coupon that is not needed stays unused.
+ */
+function compareApplication(a: Candidate, b: Candidate): number {
+  const [left, right] = [a.held.terms, b.held.terms];
+  return (
+    PHASES[left.type] - PHASES[right.type] ||
+    (left.type === "free_shipping" ? 0 : a.eligible - b.eligible) ||
+    b.alone - a.alone ||
+    compareText(a.kind, b.kind) ||
+    compareExpiry(a.held, b.held)
+  );
+}
+
+function compareItems(a: Item, b: Item): number {
+  return (
+    compareText(a.goods, b.goods) ||
+    compareText(a.category, b.category) ||
+    a.unitPrice - b.unitPrice ||
+    a.quantity - b.quantity
+  );
+}
+
+function kindOf({ terms }: Held, places: readonly number[]): string {
+  const { type, faceValue, basisPoints, discountMax, stacking, stackingGroup } = terms;
+  const hasThreshold = terms.minimumSpend > 0;
+  const facts = [type, faceValue, basisPoints, discountMax, hasThreshold, stacking, stackingGroup];
+  return JSON.stringify([...facts, type === "free_shipping" ? [] : places]);
+}
+
+function examine(held: Held, order: Order, where: Where, now: Date): Candidate | Reason {
+  const { terms } = held;
+  const unusable = mustBeUsable(held, now) ?? mustShareCurrency(terms, order);
+  if (unusable) return unusable;
+  const places = eligiblePlaces(terms, where.places);
+  const eligible = places.reduce((sum, place) => sum + (where.lines[place]?.amount ?? 0), 0);
+  const unfit = mustReachMinimum(terms, eligible) ?? mustHaveItems(terms, places);
+  if (unfit) return unfit;
+  const alone = worth(terms, eligible, order.shippingFee);
+  if (alone === 0) return { code: "nothing_to_discount" };
+  return { held, places, eligible, alone, kind: kindOf(held, places) };
+}
+
+interface Where {
+  readonly lines: readonly Line[];
+  readonly places: Places;
+}
+
+/** Sorts the coupons into those that apply by themselves and those that do not, at the instant `now`. */
+export function prepare(order: Order, coupons: readonly Held[], now: Date): Prepared {
+  const lines = order.items
+    .map((item, index) => ({ item, index, amount: item.quantity * item.unitPrice }))
+    .sort((a, b) => compareItems(a.item, b.item));
+  const where = { lines, places: placesOf(lines.map(({ item }) => item)) };
+  const candidates: Candidate[] = [];
+  const unapplied: UnappliedCoupon[] = [];
+  for (const held of coupons) {
+    const found = examine(held, order, where, now);
+    if ("held" in found) candidates.push(found);
+    else unapplied.push({ code: held.code, applied: false, reason: explained(found) });
+  }
+  return {
+    order,
+    lines,
+    original: lines.reduce((sum, { amount }) => sum + amount, order.shippingFee),
+    candidates: candidates.sort(compareApplication),
+    unapplied: unapplied.sort((a, b) => compareText(a.code, b.code)),
+  };
+}
