@@ -25,3 +25,11 @@ export function saleId(text: string): number {
   }
   return id;
 }
+
+/** For Commander: a whole number above 0. */
+export function positiveNumber(text: string): number {
+  const number = Number(text);
+  if (!/^[1-9]\d{0,14}$/.test(text))
+    throw new InvalidArgumentError("It must be a whole number above 0.");
+  return number;
+}

@@ -7,7 +7,9 @@ import { isOutage } from "../outage.ts";
 import { addAudit } from "./audit.ts";
 import { CannotRun, type Ending } from "./command.ts";
 import { addDoctor } from "./doctor.ts";
+import { addKeys } from "./key.ts";
 import { addResume } from "./resume.ts";
+import { addUsers } from "./user.ts";
 
 const COULD_NOT_RUN = 2;
 
@@ -25,6 +27,8 @@ const program = new Command("doorbuster")
 addAudit(program, ending);
 addResume(program, ending);
 addDoctor(program, ending);
+addUsers(program, ending);
+addKeys(program, ending);
 
 try {
   await program.parseAsync();
