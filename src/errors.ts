@@ -138,6 +138,36 @@ export const refusals = {
     title: "It has changed meanwhile",
     help: "Read it again, and send the new ETag in If-Match.",
   },
+  "coupon-locked": {
+    status: 409,
+    title: "Another order has the coupon locked",
+    help: "Wait for `lockedUntil`, or unlock it for that order.",
+  },
+  "coupon-used": {
+    status: 409,
+    title: "The coupon is used",
+    help: "An order has used it; reverting that order's use gives it back.",
+  },
+  "coupon-expired": {
+    status: 409,
+    title: "The coupon has expired",
+    help: "Its time was over at `expiresAt`. Take another one.",
+  },
+  "coupon-not-yet-valid": {
+    status: 409,
+    title: "The coupon is not valid yet",
+    help: "It can be used from `validFrom` on.",
+  },
+  "template-limit-reached": {
+    status: 409,
+    title: "The user has as many of these coupons in use as the template allows",
+    help: "`limit` of them are locked or used. Unlock or revert another one first.",
+  },
+  "template-budget-exhausted": {
+    status: 409,
+    title: "The budget of the template has no room for this coupon",
+    help: "What locked coupons hold of it comes free when they are unlocked or their locks end.",
+  },
   "payload-too-large": {
     status: 413,
     title: "The body is too large",
@@ -158,6 +188,16 @@ export const refusals = {
     title: "The password is too easy to guess",
     help: "`errors` says what is wrong with it. Length helps more than special characters.",
   },
+  "currency-mismatch": {
+    status: 422,
+    title: "The coupon is of another currency",
+    help: "`currency` is the coupon's.",
+  },
+  "discount-too-large": {
+    status: 422,
+    title: "The coupon cannot take off that much",
+    help: "`most` is the most that it can take off this order, minor units.",
+  },
   "idempotency-key-reused": {
     status: 422,
     title: "The Idempotency-Key belongs to another request",
@@ -167,6 +207,11 @@ export const refusals = {
     status: 500,
     title: "Something went wrong",
     help: "Please report it with the `instance` of the answer.",
+  },
+  "coupon-not-recorded": {
+    status: 503,
+    title: "The coupon is not written down yet",
+    help: "It was granted a moment ago. Try again after the seconds that Retry-After gives.",
   },
   unavailable: {
     status: 503,

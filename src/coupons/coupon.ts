@@ -2,7 +2,7 @@
 
 import { type CouponRow, type CouponState, stateOf } from "./row.ts";
 
-/** Money in minor units. */
+/** Money in minor units, times in RFC 3339 with milliseconds, in UTC. */
 export interface Coupon {
   readonly code: string;
   readonly state: CouponState;
@@ -12,15 +12,16 @@ export interface Coupon {
   readonly grantNo: number;
   readonly template: TemplateInShort;
   /** Usable from here and before there; null is without a bound. */
-  readonly validFrom: Date | null;
-  readonly expiresAt: Date | null;
-  readonly grantedAt: Date;
+  readonly validFrom: string | null;
+  readonly expiresAt: string | null;
+  readonly grantedAt: string;
   /** The order that has it locked or used. */
   readonly orderSn: string | null;
-  readonly lockedUntil: Date | null;
+  readonly lockedUntil: string | null;
+  /** What the order came to before it and what it took off, once it is used. */
   readonly originalAmount: number | null;
   readonly discountAmount: number | null;
-  readonly usedAt: Date | null;
+  readonly usedAt: string | null;
 }
 
 export interface TemplateInShort {
@@ -34,23 +35,26 @@ export interface TemplateInShort {
   readonly currency: string;
 }
 
-type OwnColumns = Omit<
-  CouponRow,
-  "template" | "early" | "reserved" | "userId" | "templateId" | "id"
->;
+/** What a coupon shows of its template. */
+export const inShort = (template: TemplateInShort): TemplateInShort => {
+  const { id, name, type, faceValue, basisPoints, discountMax, minimumSpend, currency } = template;
+  return { id, name, type, faceValue, basisPoints, discountMax, minimumSpend, currency };
+};
+
+const timeOf = (time: Date | null): string | null => time?.toISOString() ?? null;
 
 /** The view of a row; what a lock that ran out has left in it is not shown. */
-export function couponOf(row: OwnColumns, template: TemplateInShort): Coupon {
+export function couponOf(row: CouponRow): Coupon {
   const state = stateOf(row);
   const ofOrder = state === "locked" || state === "used";
-  const { id, name, type, faceValue, basisPoints, discountMax, minimumSpend, currency } = template;
   return {
     ...{ code: row.code, state, recorded: true, saleId: row.saleId, grantNo: row.grantNo },
-    template: { id, name, type, faceValue, basisPoints, discountMax, minimumSpend, currency },
-    ...{ validFrom: row.validFrom, expiresAt: row.expiresAt, grantedAt: row.grantedAt },
+    template: inShort(row.template),
+    ...{ validFrom: timeOf(row.validFrom), expiresAt: timeOf(row.expiresAt) },
+    grantedAt: row.grantedAt.toISOString(),
     orderSn: ofOrder ? row.orderSn : null,
-    lockedUntil: state === "locked" ? row.lockedUntil : null,
+    lockedUntil: state === "locked" ? timeOf(row.lockedUntil) : null,
     ...{ originalAmount: row.originalAmount, discountAmount: row.discountAmount },
-    usedAt: row.usedAt,
+    usedAt: timeOf(row.usedAt),
   };
 }

@@ -100,23 +100,38 @@ const inOrder = (rows: readonly CouponRow[], codes: readonly string[]): CouponRo
 
 const done = (rows: readonly CouponRow[], changed: boolean): Outcome => ({
   kind: "done",
-  coupons: rows.map((row) => couponOf(row, row.template)),
+  coupons: rows.map(couponOf),
   changed,
 });
 
 export function createCoupons({
   db,
-  pending,
+  wallet,
 }: {
   db: Database;
   /** Knows the grants that MySQL may not have yet. */
-  pending: { has(userId: number, code: string): Promise<boolean> };
+  wallet: { isPending(userId: number, code: string): Promise<boolean> };
 }): Coupons {
   const turns = createTurns({
     atOnce: limits.couponChangesAtOnce,
     waitersMax: limits.couponChangesWaitingMax,
     waitMsMax: limits.couponChangeWaitMsMax,
   });
+
+  /** All these coupons, or the first one that is not there. */
+  async function readAll(userId: number, codes: readonly string[]): Promise<CouponRow[] | Outcome> {
+    const read = async () => inOrder(await readCoupons(db, userId, codes), codes);
+    const missingIn = (rows: CouponRow[]) =>
+      codes.find((code) => rows.every((row) => row.code !== code));
+    const first = await read();
+    const code = missingIn(first);
+    if (code === undefined) return first;
+    if (await wallet.isPending(userId, code)) return { kind: "unrecorded", code };
+    // It may have been recorded since the first look.
+    const second = await read();
+    const still = missingIn(second);
+    return still === undefined ? second : { kind: "unknown", code: still };
+  }
 
   /** Undefined: begin anew. */
   async function attempt(
@@ -126,12 +141,8 @@ export function createCoupons({
   ): Promise<Outcome | undefined> {
     const { userId } = acting;
     const codes = [...wishes.keys()];
-    const rows = inOrder(await readCoupons(db, userId, codes), codes);
-    const missing = codes.find((code) => rows.every((row) => row.code !== code));
-    if (missing !== undefined) {
-      const kind = (await pending.has(userId, missing)) ? "unrecorded" : "unknown";
-      return { kind, code: missing };
-    }
+    const rows = await readAll(userId, codes);
+    if ("kind" in rows) return rows;
     const planned: Planned[] = [];
     for (const row of rows) {
       const plan = planWish(row, orderSn, wishes.get(row.code) as Wish);

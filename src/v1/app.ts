@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
 import { type AuthDeps, authRoutes } from "../auth/routes.ts";
+import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
 import { reasonOf } from "../db/errors.ts";
 import { type DocumentedGrab, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
@@ -14,6 +15,7 @@ import { addDocs } from "./docs.ts";
 import type { Edge, V1Env } from "./edge.ts";
 
 export type V1Deps = AuthDeps &
+  CouponRouteDeps &
   Parameters<typeof grabRoutes>[0] & {
     readonly edge: Edge;
     readonly log: Log;
@@ -22,7 +24,11 @@ export type V1Deps = AuthDeps &
 
 /** The routes of all features; the type is what hono/client needs. */
 function routesOf(deps: V1Deps) {
-  return deps.edge.router().route("/", authRoutes(deps)).route("/", grabRoutes(deps));
+  return deps.edge
+    .router()
+    .route("/", authRoutes(deps))
+    .route("/", grabRoutes(deps))
+    .route("/", couponRoutes(deps));
 }
 
 export type V1 = ReturnType<typeof routesOf>;

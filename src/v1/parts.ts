@@ -13,6 +13,10 @@ import type { Levels } from "../cache/levels.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { createCouponCodes } from "../coupons/code.ts";
+import { createPending } from "../coupons/pending.ts";
+import { createCoupons } from "../coupons/service.ts";
+import { createSweep } from "../coupons/sweep.ts";
+import { createCouponWallet } from "../coupons/wallet.ts";
 import type { Database } from "../db/client.ts";
 import { createV1Grab } from "../grab/routes.ts";
 import { type GrabSale, loadGrabSale, parseGrabSale } from "../grab/sale.ts";
@@ -21,6 +25,7 @@ import { createAnswers } from "../idempotency/service.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
+import { createTemplateLookup } from "../templates/cached.ts";
 import type { Users } from "../users/service.ts";
 import { createV1, type V1Deps } from "./app.ts";
 import { createEdge } from "./edge.ts";
@@ -56,12 +61,16 @@ export function createV1Parts(deps: PartsDeps) {
     load: (id) => loadGrabSale(db, id),
     parse: parseGrabSale,
   });
+  const templates = createTemplateLookup(levels, db);
+  const pending = createPending({ ...deps, codes, templates });
+  const wallet = createCouponWallet({ db, pending, templates });
+  const coupons = createCoupons({ db, wallet });
   const { durability } = config;
   return {
-    v1: createV1({ ...deps, edge, sessions, accounts, grabSales, codes }),
+    v1: createV1({ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons }),
     v1Grab: createV1Grab({ tokens, grabSales, grabs, codes, durability, now: () => clock.now() }),
     start: (): (() => void) => {
-      const stops = [answers.start(), startPurge(db, log)];
+      const stops = [answers.start(), startPurge(db, log), createSweep({ db, log }).start()];
       return () => {
         for (const stop of stops) stop();
       };

@@ -6,7 +6,7 @@ import { openPool } from "../../src/db/client.ts";
 const { DATABASE_URL = "", CODE = "", USER_ID = "", TTL_SECONDS = "" } = process.env;
 
 const { db } = openPool(DATABASE_URL, 1);
-const service = createCoupons({ db, pending: { has: () => Promise.resolve(false) } });
+const service = createCoupons({ db, wallet: { isPending: () => Promise.resolve(false) } });
 const wish = { action: "lock", ttlSeconds: Number(TTL_SECONDS) } as const;
 const acting = { userId: Number(USER_ID), actor: `user:${USER_ID}` };
 const outcome = await service.change(acting, "killed", new Map([[CODE, wish]]));

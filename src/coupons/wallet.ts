@@ -1,0 +1,115 @@
+// A user's coupons: what MySQL has, united with those of grants that it does not have yet, so that a coupon is
+// listed right after its 201 on every process. Redis is asked first and MySQL afterwards: what is recorded in
+// between is then seen twice, never not at all, and the row counts. Newest sale first, in one sale the latest grant
+// first: an order that both know, and that recording does not change.
+
+import type { Database } from "../db/client.ts";
+import { limits } from "../limits.ts";
+import { createGroupRead } from "../redis/group.ts";
+import { RedisAway } from "../redis/reading.ts";
+import type { CachedTemplate } from "../templates/cached.ts";
+import { byNewest, type Grant } from "../wallet/grants.ts";
+import { type Coupon, couponOf } from "./coupon.ts";
+import { couponOfListed, type Listed, type Listing, nameOfGrant, readListings } from "./listed.ts";
+import type { Pending } from "./pending.ts";
+import { type CouponState, readCoupons } from "./row.ts";
+
+export interface CouponPage {
+  readonly userId: number;
+  readonly state?: CouponState | undefined;
+  /** Sale and number of the last coupon of the page before. */
+  readonly after?: Grant | undefined;
+  readonly count: number;
+}
+
+export interface CouponWallet {
+  /** The newest `count` of a user's coupons behind `after`. Without Redis, what MySQL has. Throws MySQL's error. */
+  list(page: CouponPage): Promise<Coupon[]>;
+  /** A user's coupon by its code in its one spelling. Throws MySQL's error, or RedisAway if MySQL does not have it. */
+  find(userId: number, code: string): Promise<Coupon | undefined>;
+  /** True when it is one of the user's that MySQL may not have yet. Throws RedisAway. */
+  isPending(userId: number, code: string): Promise<boolean>;
+}
+
+const grantOf = ({ saleId, grantNo }: Coupon): Grant => ({ saleId, number: grantNo });
+
+export function createCouponWallet({
+  db,
+  pending,
+  templates,
+}: {
+  db: Database;
+  pending: Pending;
+  templates: {
+    peek(id: number): CachedTemplate | undefined;
+    get(id: number): Promise<CachedTemplate | undefined>;
+  };
+}): CouponWallet {
+  const listings = createGroupRead<Listing, Listed>({
+    requestsMax: limits.walletUsersPerReadMax,
+    readsAtOnce: limits.walletReadsAtOnce,
+    identityOf: (listing) => listing,
+    run: (asked) => readListings(db, asked),
+  });
+
+  async function recentOf(userId: number): Promise<readonly Grant[]> {
+    try {
+      return await pending.grants(userId);
+    } catch (error) {
+      if (error instanceof RedisAway) return [];
+      throw error;
+    }
+  }
+
+  /** The templates of these rows; one that is gone is left out. */
+  async function templatesOf(rows: Listed["rows"]): Promise<Map<number, CachedTemplate>> {
+    const found = new Map<number, CachedTemplate>();
+    for (const { template_id: id } of rows) {
+      if (found.has(id)) continue;
+      const template = templates.peek(id) ?? (await templates.get(id));
+      if (template) found.set(id, template);
+    }
+    return found;
+  }
+
+  async function pendingOf(userId: number, code: string): Promise<Coupon | undefined> {
+    const coupons = await pending.couponsOf(userId, await pending.grants(userId));
+    return coupons.find((coupon) => coupon.code === code);
+  }
+
+  const recorded = async (userId: number, code: string): Promise<Coupon | undefined> => {
+    const [row] = await readCoupons(db, userId, [code]);
+    return row && couponOf(row);
+  };
+
+  return {
+    async list({ userId, state, after, count }) {
+      const behind = (grant: Grant) => after === undefined || byNewest(after, grant) < 0;
+      const recent = (await recentOf(userId)).filter(behind);
+      const listed = await listings.read({ userId, state, after, count, recent });
+      const known = await templatesOf(listed.rows);
+      const coupons = listed.rows.flatMap((row) => {
+        const template = known.get(row.template_id);
+        return template ? [couponOfListed(row, template)] : [];
+      });
+      const missing = recent.filter((grant) => !listed.recorded.has(nameOfGrant(grant)));
+      if (missing.length === 0) return coupons;
+      const unrecorded = (await pending.couponsOf(userId, missing)).filter(
+        (coupon) => state === undefined || coupon.state === state,
+      );
+      const all = [...coupons, ...unrecorded];
+      return all.sort((a, b) => byNewest(grantOf(a), grantOf(b))).slice(0, count);
+    },
+
+    async find(userId, code) {
+      // Once more at the end: it may have been recorded between the first look and Redis's answer.
+      return (
+        (await recorded(userId, code)) ??
+        (await pendingOf(userId, code)) ??
+        (await recorded(userId, code))
+      );
+    },
+
+    isPending: async (userId, code) => (await pendingOf(userId, code)) !== undefined,
+  };
+}
