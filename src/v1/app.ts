@@ -6,7 +6,7 @@ import { matchedRoutes } from "hono/route";
 import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
 import { reasonOf } from "../db/errors.ts";
-import { type DocumentedGrab, grabRoutes } from "../grab/document.ts";
+import { type DocumentedGrab, grabRoute, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
 import { isOutage } from "../outage.ts";
@@ -49,11 +49,13 @@ export function createV1(deps: V1Deps): V1 {
   });
   const routes = app.route("/", routesOf(deps));
   addDocs(app);
-  const methodsOf = methodsIn(
-    app.routes
+  const methodsOf = methodsIn([
+    // Answered before it gets here.
+    { method: grabRoute.method.toUpperCase(), pattern: grabRoute.getRoutingPath() },
+    ...app.routes
       .filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => ({ method, pattern: path })),
-  );
+  ]);
   app.notFound((c) => {
     const methods = methodsOf(c.req.path);
     if (methods.length === 0) return problemResponse("not-found");
