@@ -78,6 +78,10 @@ function problemPage(code: string): Response {
   );
 }
 
+/** The generator writes a pattern's flags behind it; in JSON Schema every pattern is a Unicode one. */
+const plainPatterns = (key: string, value: unknown): unknown =>
+  key === "pattern" && typeof value === "string" ? value.replace(/\/[dgimsuvy]+$/, "") : value;
+
 /** Adds the pages to the app whose document they show. */
 export function addDocs(app: ReturnType<Edge["router"]>): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
@@ -86,7 +90,7 @@ export function addDocs(app: ReturnType<Edge["router"]>): void {
   });
   let document: string | undefined;
   app.get("/openapi.json", () => {
-    document ??= JSON.stringify(app.getOpenAPI31Document(INFO));
+    document ??= JSON.stringify(app.getOpenAPI31Document(INFO), plainPatterns);
     return new Response(document, {
       headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
     });

@@ -8,7 +8,7 @@ export const idParam = z
   .string()
   .regex(/^[1-9]\d{0,14}$/)
   .transform(Number)
-  .openapi({ type: "integer", example: 42 });
+  .openapi({ type: "integer", minimum: 1, maximum: 999_999_999_999_999, example: 42 });
 
 export const idSchema = z.int().positive().openapi({ example: 42 });
 
@@ -97,5 +97,12 @@ export const WITH_BODY = [
   "validation",
 ] as const;
 
-/** What a POST with an Idempotency-Key may refuse besides. */
-export const ONCE = ["idempotency-key-reused", "idempotency-in-progress"] as const;
+/** What a POST with an Idempotency-Key may refuse besides; also one that needs no body looks at what comes. */
+export const ONCE = [
+  "malformed-json",
+  "payload-too-large",
+  "unsupported-media-type",
+  "validation",
+  "idempotency-key-reused",
+  "idempotency-in-progress",
+] as const;
