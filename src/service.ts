@@ -4,11 +4,9 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
-import { createEndings } from "./auth/endings.ts";
 import { createPasswords } from "./auth/passwords.ts";
-import { createRevocations } from "./auth/revocations.ts";
 import { createThrottle } from "./auth/throttle.ts";
-import { createTokens } from "./auth/token.ts";
+import { createValidity } from "./auth/validity.ts";
 import { createLevels } from "./cache/levels.ts";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
@@ -163,16 +161,9 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
       thread?.confirmed.addRepeated(witnessed(saleId, grantNo, userId, 1, "")),
   });
   const warmer = createWarmer({ db, redis, gates, log });
-  const revocations = createRevocations({ redis, subscriber, clock, log });
-  const endings = createEndings({ db, redis, subscriber, clock, log });
-  const tokens = createTokens(
-    config.jwtSecret,
-    clock,
-    ({ tokenId, sessionId, userId, since }) =>
-      revocations.has(tokenId) ||
-      (sessionId !== undefined && revocations.has(sessionId)) ||
-      endings.has(userId, since),
-  );
+  const { jwtSecret } = config;
+  const validity = createValidity({ jwtSecret, db, redis, subscriber, clock, log });
+  const { tokens, revocations, endings } = validity;
   const passwords = createPasswords();
   const users = createUsers({ db, redis, passwords });
   const codes = createCouponCodes(config.codeSecrets);
@@ -190,7 +181,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   async function open(): Promise<void> {
     await serversFit({ config, db, codes, log }, stopping.signal);
     if (stopping.signal.aborted) return;
-    await Promise.all([revocations.start(), endings.start()]);
+    await validity.start();
     if (stopping.signal.aborted) return;
     const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets } = config;
     const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -219,7 +210,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     stopWarming?.();
     stopV1?.();
     await levels.stop();
-    await Promise.all([revocations.stop(), endings.stop()]);
+    await validity.stop();
     await thread?.drain();
     await pool.close().catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
     for (const client of [grabsRedis, redis, subscriber, changesRedis]) client.disconnect();
@@ -230,10 +221,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
       config,
       log,
       tokens,
-      revocations: {
-        revoke: (tokenId: string, expiresAt: number) => revocations.revoke(tokenId, expiresAt),
-        loaded: () => revocations.loaded() && endings.loaded(),
-      },
+      revocations,
       users,
       sales,
       wallet,

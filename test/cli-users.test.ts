@@ -1,12 +1,13 @@
 // `doorbuster user` and `doorbuster key`, beside a running service.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { logInV1, newAccount, refresh, signIn, statusOf } from "./harness/accounts.ts";
+import { codeOf, logInV1, newAccount, refresh, signIn, statusOf } from "./harness/accounts.ts";
 import { startApi, type TestApi, watch } from "./harness/api.ts";
 import { type CliEnd, runCli } from "./harness/cli.ts";
 import { call, freshName, logIn } from "./harness/http.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
+import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
 let servers: { redisUrl: string; databaseUrl: string };
@@ -166,6 +167,15 @@ describe("the key of a service", () => {
     });
     const gone = await run("key", "revoke", name);
     expect([gone.code, gone.output]).toEqual([2, expect.stringContaining("doorbuster key list")]);
+  });
+
+  test("that was made up, cut or sent without Bearer is refused", async () => {
+    const { output } = await run("key", "create", freshName("checkout"));
+    const key = /dbk_[\w-]{43}/.exec(output)?.[0] ?? "";
+    const wrong = ["dbk_", `dbk_${"A".repeat(43)}`, key.slice(0, -1), `${key}A`, key.toLowerCase()];
+    for (const one of wrong) expect(await statusOf(api.url, one)).toBe("401 invalid_token");
+    const raw = await v1(api.url, "GET /v1/me", { headers: { Authorization: key } });
+    expect(codeOf(raw)).toBe("401 unauthenticated");
   });
 });
 

@@ -2,19 +2,11 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
-import { createServiceKey, revokeServiceKey } from "../src/auth/keys.ts";
 import { refreshTokens } from "../src/auth/table.ts";
 import { limits } from "../src/limits.ts";
-import { disableUser, enableUser } from "../src/users/changes.ts";
+import { disableUser } from "../src/users/changes.ts";
 import { users } from "../src/users/table.ts";
-import {
-  type Account,
-  logInV1,
-  newAccount,
-  refresh,
-  signIn,
-  statusOf,
-} from "./harness/accounts.ts";
+import { codeOf, logInV1, newAccount, refresh, signIn, statusOf } from "./harness/accounts.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { call, freshName, logIn, tally } from "./harness/http.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
@@ -25,11 +17,10 @@ import { v1 } from "./harness/v1.ts";
 let api: TestApi;
 let other: TestApi;
 let past: Behind;
-let settings: Parameters<typeof startApi>[0];
 
 beforeAll(async () => {
   const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
   [api, other] = await Promise.all([startApi(settings), startApi(settings)]);
   past = await behind(settings);
 });
@@ -37,9 +28,6 @@ afterAll(stopEverything);
 
 const register = (body: object | string) => v1(api.url, "POST /v1/auth/register", { body });
 const good = () => ({ username: freshName("name"), password: "a pass word", role: "customer" });
-
-const codeOf = ({ status, body }: { status: number; body: { code: string } }) =>
-  `${status} ${body.code}`;
 
 describe("register", () => {
   test("makes a customer or a seller, who may log in on both APIs and on every process", async () => {
@@ -275,96 +263,6 @@ describe("log out", () => {
   });
 });
 
-const changePassword = (token: string, currentPassword: string, newPassword: string) =>
-  v1(api.url, "POST /v1/auth/password", { token, body: { currentPassword, newPassword } });
-
-/** Waits until no process takes this token, on either API. */
-const untilRefused = (account: Account, token: string) =>
-  until("the token to be refused everywhere", async () => {
-    for (const { url } of [api, other]) {
-      const where = `GET ${url}/api/users/${account.username}/coupons`;
-      const { status } = await call(where, { token });
-      if (status !== 401 || (await statusOf(url, token)) !== "401 token_revoked") return false;
-    }
-    return true;
-  });
-
-describe("a change of the password", () => {
-  test("ends all that was issued before, on both APIs and every process, and begins a session", async () => {
-    const session = await signIn(api.url);
-    const second = await signIn(other.url, session);
-    const classic = await logIn(other.url, session);
-    const changed = await changePassword(session.accessToken, session.password, "a new pass word");
-    expect(changed.status).toBe(200);
-    for (const token of [session.accessToken, second.accessToken, classic]) {
-      // At once on the process that changed it.
-      expect(await statusOf(api.url, token)).toBe("401 token_revoked");
-      await untilRefused(session, token);
-    }
-    for (const { refreshToken } of [session, second]) {
-      expect(codeOf(await refresh(other.url, refreshToken))).toBe("401 token_revoked");
-    }
-    for (const { url } of [api, other]) {
-      expect(await statusOf(url, changed.body.accessToken)).toBe(200);
-      expect((await logInV1(url, session)).status).toBe(401);
-      const again = await signIn(url, { ...session, password: "a new pass word" });
-      expect(await statusOf(other.url, again.accessToken)).toBe(200);
-    }
-    expect((await refresh(other.url, changed.body.refreshToken)).status).toBe(200);
-  });
-
-  test("takes effect on a process that missed the message, and on one that starts later", async () => {
-    const session = await signIn(api.url);
-    const classic = await logIn(other.url, session);
-    // As if the message were lost: only MySQL knows.
-    await disableUser(past.db, session.user.id);
-    await enableUser(past.db, session.user.id);
-    for (const token of [session.accessToken, classic]) await untilRefused(session, token);
-    const later = await startApi(settings);
-    for (const token of [session.accessToken, classic]) {
-      expect(await statusOf(later.url, token)).toBe("401 token_revoked");
-    }
-    expect(await statusOf(other.url, (await signIn(api.url, session)).accessToken)).toBe(200);
-  });
-
-  test("needs the current password and a good new one, and changes nothing otherwise", async () => {
-    const session = await signIn(api.url);
-    const { accessToken, password } = session;
-    const cases: [current: string, next: string, code: string][] = [
-      ["another", "a new pass word", "401 invalid_credentials"],
-      [password, "short", "422 weak_password"],
-      [password, "password123", "422 weak_password"],
-      [password, session.username, "422 weak_password"],
-    ];
-    for (const [current, next, code] of cases) {
-      expect(codeOf(await changePassword(accessToken, current, next))).toBe(code);
-    }
-    expect(await statusOf(api.url, accessToken)).toBe(200);
-    expect((await logInV1(other.url, session)).status).toBe(200);
-  });
-
-  test("of two at once takes place once", async () => {
-    const { accessToken, password } = await signIn(api.url);
-    const both = await Promise.all(
-      ["first new one", "second new one"].map((next) =>
-        changePassword(accessToken, password, next),
-      ),
-    );
-    expect(tally(both.map(({ status }) => String(status)))).toEqual({ "200": 1, "401": 1 });
-  });
-
-  test("counts wrong guesses with those of the log-in", async () => {
-    const session = await signIn(api.url);
-    for (let at = 1; at < limits.loginsPerNamePerWindow; at += 1) {
-      expect((await changePassword(session.accessToken, "a guess", "a new pass word")).status).toBe(
-        401,
-      );
-    }
-    const refused = await changePassword(session.accessToken, session.password, "a new pass word");
-    expect(codeOf(refused)).toBe("429 rate_limited");
-  });
-});
-
 describe("roles", () => {
   test("a seller of the old spelling is a seller; an admin is an admin", async () => {
     const username = freshName("saler");
@@ -381,34 +279,5 @@ describe("roles", () => {
     expect((await call(`GET ${own}`, { token })).status).toBe(204);
     expect((await call(`POST ${own}`, { token, body: {} })).status).toBe(401);
     expect((await call(`PATCH ${own}/x`, { token })).status).toBe(401);
-  });
-});
-
-describe("the key of a service", () => {
-  test("is good on every process, and not any more soon after it was revoked", async () => {
-    const name = freshName("shop");
-    const made = await createServiceKey(past.db, name);
-    const key = typeof made === "object" ? made.key : "";
-    expect(key).toMatch(/^dbk_[\w-]{43}$/);
-    for (const { url } of [api, other]) {
-      // Services have no account: what is refused is the role, not the key.
-      await until("the key", async () => (await statusOf(url, key)) === "403 forbidden");
-    }
-    expect(await revokeServiceKey(past.db, name)).toBe(true);
-    for (const { url } of [api, other]) {
-      await until(
-        "the key to be refused",
-        async () => (await statusOf(url, key)) === "401 invalid_token",
-      );
-    }
-  });
-
-  test("that was made up, cut or never given is refused", async () => {
-    const made = await createServiceKey(past.db, freshName("shop"));
-    const key = typeof made === "object" ? made.key : "";
-    const wrong = ["dbk_", `dbk_${"A".repeat(43)}`, key.slice(0, -1), `${key}A`, key.toLowerCase()];
-    for (const one of wrong) expect(await statusOf(api.url, one)).toBe("401 invalid_token");
-    const raw = await v1(api.url, "GET /v1/me", { headers: { Authorization: key } });
-    expect(codeOf(raw)).toBe("401 unauthenticated");
   });
 });

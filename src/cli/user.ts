@@ -7,7 +7,7 @@ import { createPasswords } from "../auth/passwords.ts";
 import { limits } from "../limits.ts";
 import { disableUser, enableUser, setPassword } from "../users/changes.ts";
 import { isAcceptableName } from "../users/name.ts";
-import { createUsers, type UserFacts } from "../users/service.ts";
+import { findRow, insertRow, type UserRow } from "../users/rows.ts";
 import { users } from "../users/table.ts";
 import { CannotRun, type Ending, newCommand, positiveNumber } from "./command.ts";
 import { newPassword, showDrawn } from "./secret.ts";
@@ -26,20 +26,23 @@ const FROM_INPUT = [
   "take the password from the first line of standard input; otherwise one is drawn and shown once",
 ] as const;
 
-const accountsOf = ({ redis, pool: { db } }: Servers) => {
-  const passwords = createPasswords();
-  return { passwords, accounts: createUsers({ db, redis, passwords }) };
-};
-
-async function named(servers: Servers, name: string): Promise<UserFacts> {
-  const user = await accountsOf(servers).accounts.find(name);
+async function named({ pool }: Servers, name: string): Promise<UserRow> {
+  const user = await findRow(pool.db, name);
   if (!user) throw new CannotRun(`There is no user ${name}. To see all: doorbuster user list`);
   return user;
 }
 
-/** Tells the processes, which otherwise learn it from MySQL within a second. */
-const tell = ({ redis }: Servers, userId: number, since: number | undefined): Promise<unknown> =>
-  since === undefined ? Promise.resolve() : announceEnding(redis, userId, since);
+async function hashOf(password: string): Promise<string> {
+  const hashed = await createPasswords().hash(password);
+  if (hashed === "busy")
+    throw new Error("a command that hashes one password has to wait for others");
+  return hashed.hash;
+}
+
+/** Tells the processes. What is not told they learn from MySQL within a second. */
+async function tell({ redis }: Servers, userId: number, since: number | undefined): Promise<void> {
+  if (since !== undefined) await announceEnding(redis, userId, since).catch(() => undefined);
+}
 
 async function create(
   servers: Servers,
@@ -50,12 +53,12 @@ async function create(
     const most = limits.usernameCharsMax;
     throw new CannotRun(`Use 1 to ${most} visible characters, without spaces at the ends.`);
   }
-  const drawn = await newPassword(name, passwordStdin);
-  const { accounts } = accountsOf(servers);
-  const outcome = await accounts.register({ username: name, password: drawn, kind: role });
+  const chosen = await newPassword(name, passwordStdin);
+  const user = { username: name, kind: role, passwordHash: await hashOf(chosen) };
+  const outcome = await insertRow(servers.pool.db, user);
   if (outcome === "taken") throw new CannotRun(`The name ${name} is taken. Use another one.`);
   console.log(`Made the ${role} ${name}.`);
-  showDrawn(drawn, passwordStdin);
+  showDrawn(chosen, passwordStdin);
   return 0;
 }
 
@@ -65,12 +68,10 @@ async function password(
   { passwordStdin = false }: Options,
 ): Promise<number> {
   const user = await named(servers, name);
-  const drawn = await newPassword(user.username, passwordStdin);
-  const hashed = await accountsOf(servers).passwords.hash(drawn);
-  if (hashed === "busy") throw new Error("nobody else hashes here");
-  await tell(servers, user.id, await setPassword(servers.pool.db, user.id, hashed.hash));
+  const chosen = await newPassword(user.username, passwordStdin);
+  await tell(servers, user.id, await setPassword(servers.pool.db, user.id, await hashOf(chosen)));
   console.log(`${user.username} has a new password, and must log in again everywhere.`);
-  showDrawn(drawn, passwordStdin);
+  showDrawn(chosen, passwordStdin);
   return 0;
 }
 

@@ -44,6 +44,9 @@ export async function signIn(url: string, account?: Account): Promise<Account & 
 
 /** 200, or the status and the code of the refusal. */
 export async function statusOf(url: string, accessToken: string): Promise<number | string> {
-  const { status, body } = await v1(url, "GET /v1/me", { token: accessToken });
-  return status === 200 ? status : `${status} ${body.code}`;
+  const answer = await v1(url, "GET /v1/me", { token: accessToken });
+  return answer.status === 200 ? 200 : codeOf(answer);
 }
+
+/** The status and the code of a refusal. */
+export const codeOf = ({ status, body }: V1Answer): string => `${status} ${body.code}`;
