@@ -112,7 +112,9 @@ export function createEdge(deps: {
       throw new Problem("validation", { errors: [{ parameter: "Idempotency-Key", detail }] });
     }
     const text = await c.req.text();
-    const asked = `${c.req.method} ${c.req.url}\n${text}`;
+    // Without the host: a repeat may come by another address.
+    const { pathname, search } = new URL(c.req.url);
+    const asked = `${c.req.method} ${pathname}${search}\n${text}`;
     const turn = await deps.answers.begin(c.get("actor").name, key, asked);
     switch (turn.kind) {
       case "reused":
