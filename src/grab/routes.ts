@@ -6,7 +6,8 @@ import type { Tokens } from "../auth/token.ts";
 import type { Durability } from "../config.ts";
 import type { CouponCodes } from "../coupons/code.ts";
 import { limits } from "../limits.ts";
-import { problemResponse } from "../problem.ts";
+import { Problem, problemResponse } from "../problem.ts";
+import { actorOf, isKey, type Keys } from "../v1/actor.ts";
 import { burstOf } from "./buckets.ts";
 import type { Unavailable } from "./outcome.ts";
 import type { GrabSale } from "./sale.ts";
@@ -14,6 +15,7 @@ import type { GrabOutcome, Grabs } from "./service.ts";
 
 export interface V1GrabDeps {
   readonly tokens: Pick<Tokens, "verify">;
+  readonly keys: Keys;
   readonly grabSales: {
     /** Memory only. */
     peek(saleId: number): GrabSale | undefined;
@@ -38,6 +40,8 @@ const KEY_HASH_CHARS = 32;
 /** What stands for an Idempotency-Key in Redis and in `grants`: short, of letters and digits. */
 const keyHashOf = (key: string): string =>
   createHash("sha256").update(key).digest("hex").slice(0, KEY_HASH_CHARS);
+
+const ONLY_CUSTOMERS = { detail: "Only customers grab." };
 
 const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
   recovering: "Grabs are being restored. Try again in a moment.",
@@ -126,17 +130,27 @@ export function createV1Grab(deps: V1GrabDeps) {
       .then((outcome) => answer(sale, userId, outcome));
   }
 
+  /** A service that is known is told that it may not, as everywhere. */
+  const refuseService = (header: string): Promise<Response> =>
+    actorOf(header, deps).then(
+      () => problemResponse("forbidden", ONLY_CUSTOMERS),
+      (error: unknown) => {
+        if (error instanceof Problem) return problemResponse(error.code, error.particulars);
+        throw error;
+      },
+    );
+
   /** `id` is the sale's, from the path. */
   return (request: Request, id: string): Response | Promise<Response> => {
     const header = request.headers.get("authorization");
     if (header === null || header.charCodeAt(SCHEME_CHARS - 1) !== 32)
       return problemResponse("unauthenticated");
     const check = tokens.verify(header);
+    if (!check.ok && isKey(header)) return refuseService(header);
     if (!check.ok)
       return problemResponse(check.reason === "revoked" ? "token-revoked" : "invalid-token");
     const { userId, kind } = check.claims;
-    if (kind !== "customer")
-      return problemResponse("forbidden", { detail: "Only customers grab." });
+    if (kind !== "customer") return problemResponse("forbidden", ONLY_CUSTOMERS);
     if (!SALE_ID.test(id)) return problemResponse("not-found");
     const saleId = Number(id);
     const sale = grabSales.peek(saleId);

@@ -34,6 +34,10 @@ export interface Keys {
 const SCHEME = "bearer ";
 const KEY_PREFIX = "dbk_";
 
+/** Whether an `Authorization` header shows a service's key, good or not. */
+export const isKey = (header: string): boolean =>
+  header.slice(SCHEME.length).trim().startsWith(KEY_PREFIX);
+
 /** Who sent an `Authorization` header. Throws the 401 that says what is wrong with it. */
 export async function actorOf(
   header: string | null,

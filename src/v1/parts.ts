@@ -52,7 +52,8 @@ export function createV1Parts(deps: PartsDeps) {
   const { config, db, levels, tokens, grabs, clock, log } = deps;
   const answers = createAnswers({ db, log });
   const codes = createCouponCodes(config.codeSecrets);
-  const edge = createEdge({ tokens, keys: createServiceKeys({ db, clock }), answers });
+  const keys = createServiceKeys({ db, clock });
+  const edge = createEdge({ tokens, keys, answers });
   const sessions = createSessions({ ...deps, jwtSecret: config.jwtSecret });
   const accounts = createAccounts({ ...deps, sessions });
   const grabSales = levels.lookup<number, GrabSale>({
@@ -68,7 +69,10 @@ export function createV1Parts(deps: PartsDeps) {
   const { durability } = config;
   return {
     v1: createV1({ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons }),
-    v1Grab: createV1Grab({ tokens, grabSales, grabs, codes, durability, now: () => clock.now() }),
+    v1Grab: createV1Grab({
+      ...{ tokens, keys, grabSales, grabs, codes, durability },
+      now: () => clock.now(),
+    }),
     start: (): (() => void) => {
       const stops = [answers.start(), startPurge(db, log), createSweep({ db, log }).start()];
       return () => {
