@@ -191,7 +191,12 @@ export const limits = {
   cacheMemorySeconds: 60,
   // How long a loader's lease in Redis stands; longer than a query may take.
   cacheLeaseSeconds: 10,
-  cacheSharedSeconds: 300,
+  // How long a value in Redis is as good as MySQL's, how long it is there for a time without MySQL, how long MySQL
+  // is waited for then, and how long such a value is in memory.
+  cacheSharedSeconds: 60,
+  cacheStaleSeconds: 3_600,
+  cacheStaleWaitMs: 200,
+  cacheStaleMemoryMs: 1_000,
   // How long memory is believed after the last proof that no change was missed, and how long without any.
   cacheTrustMs: 3_000,
   cacheBlindMs: 500,

@@ -7,7 +7,7 @@ import { createApp } from "./app.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { createThrottle } from "./auth/throttle.ts";
 import { createValidity } from "./auth/validity.ts";
-import { createLevels } from "./cache/levels.ts";
+import { createCaches } from "./cache/parts.ts";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createCouponCodes } from "./coupons/code.ts";
@@ -146,6 +146,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   );
   const health = createHealth({
     ...{ config, gates, redis: grabsRedis, ledger: () => thread, grabsWaiting: queue.waiting },
+    capture: () => caches.capture(),
   });
   const metrics = createMetrics({
     grabsWaiting: queue.waiting,
@@ -165,12 +166,14 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const validity = createValidity({ jwtSecret, db, redis, subscriber, clock, log });
   const { tokens, revocations, endings } = validity;
   const passwords = createPasswords();
-  const users = createUsers({ db, redis, passwords });
+  const caches = createCaches({ config, redis, subscriber: changesRedis, log });
+  caches.register(metrics.registry);
+  const { levels } = caches;
+  const users = createUsers({ db, levels, passwords });
   const codes = createCouponCodes(config.codeSecrets);
-  const sales = createSales({ db, redis, users, warmer, codes, log });
-  const wallet = createWallet({ db, redis });
+  const sales = createSales({ db, redis, levels, users, warmer, codes, log });
+  const wallet = createWallet({ db, redis, levels });
   const throttle = createThrottle(redis, config.rateLimits);
-  const levels = createLevels({ redis, subscriber: changesRedis, log });
   const v1Parts = createV1Parts({
     ...{ config, db, redis, levels, tokens, grabs, clock, log, metrics: counts },
     ...{ revocations, endings, users, passwords, throttle },
@@ -199,7 +202,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     const warnings = await databaseWarnings(db).catch(() => []);
     for (const warning of warnings) log.warn({ warning }, "durability");
     stopWarming = warmer.start();
-    levels.start();
+    caches.start();
     stopV1 = v1Parts.start();
     watchRedis({ redis, gates, durability, log }, stopping.signal);
     await gates.opened;
@@ -209,7 +212,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   async function close(): Promise<void> {
     stopWarming?.();
     stopV1?.();
-    await levels.stop();
+    await caches.stop();
     await validity.stop();
     await thread?.drain();
     await pool.close().catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));

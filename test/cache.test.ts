@@ -187,6 +187,30 @@ test("a text in Redis that is not a value is loaded anew and replaced", async ()
   await until("it to be replaced", async () => (await one.redis.get(key)) === text);
 });
 
+test("a value that is not fresh is loaded again, and given as it is while MySQL does not answer", async () => {
+  const third = await start();
+  const key = cacheKeys.entry("user-name", name);
+  const ages = async () => {
+    await third.facts.get(name);
+    await until("Redis to have it", async () => (await one.redis.get(key))?.endsWith("}"));
+    await one.redis.expire(key, limits.cacheStaleSeconds - limits.cacheSharedSeconds - 5);
+    third.facts.drop(name);
+    third.loads.length = 0;
+  };
+  await ages();
+  rows.set(name, { version: 2 });
+  expect(await third.facts.get(name)).toEqual({ version: 2 });
+  await ages();
+  const never = Promise.withResolvers<void>();
+  third.hold(never.promise);
+  expect(await third.facts.get(name)).toEqual({ version: 2 });
+  await write(one, 3);
+  await until("the message", () => third.facts.peek(name) === undefined);
+  never.reject(new Error("MySQL is away"));
+  expect(await one.facts.get(name)).toEqual({ version: 3 });
+  expect(await third.facts.get(name)).toEqual({ version: 3 });
+});
+
 test("more loads at once than the limit are refused, and later ones succeed", async () => {
   const third = await start();
   const release = Promise.withResolvers<void>();

@@ -40,18 +40,18 @@ test("a sale is found on every process right after it was made, also where it wa
   const sellerId = freshId();
   expect(await b.sales.find(String(sellerId), "breakfast")).toBeUndefined();
   const sale = await makeSale(a, { sellerId, name: "breakfast" });
-  expect(await b.sales.find(String(sellerId), "breakfast")).toEqual(sale);
-  expect(b.sales.peek(String(sellerId), "breakfast")).toEqual(sale);
-  expect(a.sales.peek(String(sellerId), "breakfast")).toEqual(sale);
+  expect(await b.sales.find(String(sellerId), "breakfast")).toEqual({ id: sale.id });
+  expect(b.sales.peek(String(sellerId), "breakfast")).toEqual({ id: sale.id });
+  expect(a.sales.peek(String(sellerId), "breakfast")).toEqual({ id: sale.id });
 });
 
 test("a sale that is known needs neither Redis nor MySQL, and one in Redis needs no MySQL", async () => {
   const sale = await makeSale(a);
   const before = b.queries();
-  expect(await b.sales.find(String(sale.sellerId), sale.name)).toEqual(sale);
+  expect(await b.sales.find(String(sale.sellerId), sale.name)).toEqual({ id: sale.id });
   expect(b.queries()).toBe(before);
   const lonely = await startWithoutRedis(servers);
-  expect(await lonely.sales.find(String(sale.sellerId), sale.name)).toEqual(sale);
+  expect(await lonely.sales.find(String(sale.sellerId), sale.name)).toEqual({ id: sale.id });
 });
 
 test("names are exact, and each seller has names of its own", async () => {
@@ -99,7 +99,7 @@ test("a sale whose making met an outage of Redis after COMMIT is made, listed an
   };
   const sale = await makeSale(struck);
   for (const on of [struck, b]) {
-    expect(await on.sales.find(String(sale.sellerId), sale.name)).toEqual(sale);
+    expect(await on.sales.find(String(sale.sellerId), sale.name)).toEqual({ id: sale.id });
     expect(await sellerLines(on, sale.sellerId)).toMatchObject([{ name: sale.name, left: 100 }]);
   }
   const repeat = { ...sale, sellerName: String(sale.sellerId), amount: 100 };

@@ -7,7 +7,7 @@
 --
 -- KEYS   1 generation of the kind (string)   2 entry (string)
 -- ARGV   1 sixteen letters drawn anew   2 how long a lease stands, seconds
--- Reply  the text of the entry, or of the lease where there is none
+-- Reply  the text of the entry, or of the lease where there is none; and how long it stays, seconds
 local drawn, seconds = ARGV[1], ARGV[2]
 local generation = redis.call("GET", KEYS[1])
 if not generation then
@@ -16,8 +16,8 @@ if not generation then
 end
 local held = redis.call("GET", KEYS[2])
 if held and string.sub(held, 1, #generation) == generation then
-  return held
+  return {held, redis.call("TTL", KEYS[2])}
 end
 local lease = generation .. "?" .. drawn
 redis.call("SET", KEYS[2], lease, "EX", seconds)
-return lease
+return {lease, tonumber(seconds)}

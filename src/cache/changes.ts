@@ -21,6 +21,12 @@ export type Changes = readonly Change[] | typeof EVERYTHING;
 /** The key of kind `sale-name`. The id has no slash, so no two pairs share one. */
 export const nameOfSale = (sellerId: number, name: string): string => `${sellerId}/${name}`;
 
+/** What `nameOfSale` was given. */
+export function sellerAndName(key: string): { sellerId: number; name: string } {
+  const slash = key.indexOf("/");
+  return { sellerId: Number(key.slice(0, slash)), name: key.slice(slash + 1) };
+}
+
 export interface Message {
   readonly from: string;
   readonly changes: Changes;

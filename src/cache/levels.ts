@@ -86,6 +86,16 @@ export class Levels {
     return this.#now() < this.#feed.trustedUntil;
   }
 
+  /** Milliseconds that only grow, for `believes`. */
+  now(): number {
+    return this.#now();
+  }
+
+  /** True while what was put into a memory of one's own at `since`, and not dropped by `onChange`, is to be believed. */
+  believes(since: number): boolean {
+    return this.isTrusted() || this.#now() < since + limits.cacheBlindMs;
+  }
+
   /** One kind may be looked up in several ways; each has a memory of its own, and they share Redis. */
   lookup<Key extends string | number, Value extends object>(
     options: LookupOptions<Key, Value>,
@@ -105,6 +115,15 @@ export class Levels {
       await lookup.get(key).catch(() => undefined);
     };
     return Object.assign(lookup, { renew });
+  }
+
+  /** What is in memory, by kind. */
+  sizes(): [Kind, { entries: number; bytes: number }][] {
+    return [...this.#lookups].map(([kind, lookups]) => {
+      const sizes = lookups.map(({ size }) => size);
+      const entries = sizes.reduce((sum, size) => sum + size.entries, 0);
+      return [kind, { entries, bytes: sizes.reduce((sum, size) => sum + size.bytes, 0) }];
+    });
   }
 
   /** For what is derived from cached things and kept elsewhere. */

@@ -36,6 +36,8 @@ export interface Around {
 interface Flight<Value> {
   fenced: boolean;
   readonly found: Promise<Value | undefined>;
+  /** A load that goes on after an old value was given for it. */
+  rest?: Promise<unknown>;
 }
 
 export class Lookup<Key extends string | number, Value extends object> {
@@ -133,7 +135,8 @@ export class Lookup<Key extends string | number, Value extends object> {
       found: Promise.resolve().then(() => this.#fetch(key, flight)),
     };
     this.#flights.set(key, flight);
-    const ended = () => {
+    const ended = async () => {
+      await flight.rest;
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     };
     flight.found.then(ended, ended);
@@ -141,23 +144,50 @@ export class Lookup<Key extends string | number, Value extends object> {
   }
 
   async #fetch(key: Key, flight: Flight<Value>): Promise<Value | undefined> {
-    const { redis } = this.around;
-    const what = { kind: this.options.kind, key };
     const shared = await this.#ask(key);
     if (shared?.kind === "none") return undefined;
-    if (shared?.kind === "value") {
-      const value = this.#parsed(shared.json);
-      if (value !== undefined) {
-        this.#keep(key, value, shared.json, flight);
-        return value;
-      }
-    }
+    const value = shared?.kind === "value" ? this.#parsed(shared.json) : undefined;
+    if (shared?.kind !== "value" || value === undefined) return this.#fill(key, shared, flight);
+    if (!shared.isFresh) return this.#refreshed(key, value, shared, flight);
+    this.#keep(key, value, shared.json, flight);
+    return value;
+  }
+
+  /** Loads, and puts what comes into memory and Redis. */
+  async #fill(
+    key: Key,
+    shared: Exclude<Shared, { kind: "none" }> | undefined,
+    flight: Flight<Value>,
+  ): Promise<Value | undefined> {
     const loaded = await this.#load(key);
     const json = loaded === undefined ? undefined : JSON.stringify(loaded);
     if (loaded !== undefined && json !== undefined) this.#keep(key, loaded, json, flight);
     // Redis decides by the lease whether it is still welcome; asking it to would be of no use after a fence.
-    if (shared && !flight.fenced) fillShared(redis, what, shared.held, json).catch(() => undefined);
+    if (shared && !flight.fenced) {
+      const what = { kind: this.options.kind, key };
+      fillShared(this.around.redis, what, shared.held, json).catch(() => undefined);
+    }
     return loaded;
+  }
+
+  /** The value as it is in MySQL, or the old one where MySQL does not say in time. */
+  async #refreshed(
+    key: Key,
+    old: Value,
+    shared: Extract<Shared, { kind: "value" }>,
+    flight: Flight<Value>,
+  ): Promise<Value | undefined> {
+    const loading = this.#fill(key, shared, flight);
+    flight.rest = loading.catch(() => undefined);
+    let timer: Timer | undefined;
+    const tooLong = new Promise<"too long">((resolve) => {
+      timer = setTimeout(() => resolve("too long"), limits.cacheStaleWaitMs);
+    });
+    const found = await Promise.race([loading, tooLong]).catch(() => "too long" as const);
+    clearTimeout(timer);
+    if (found !== "too long") return found;
+    this.#keep(key, old, shared.json, flight, limits.cacheStaleMemoryMs);
+    return old;
   }
 
   /** Undefined when Redis cannot be asked, or must not be believed. */
@@ -182,8 +212,8 @@ export class Lookup<Key extends string | number, Value extends object> {
     }
   }
 
-  #keep(key: Key, value: Value, json: string, { fenced }: Flight<Value>): void {
-    if (!fenced) this.#memory.set(key, value, json.length, this.around.now());
+  #keep(key: Key, value: Value, json: string, flight: Flight<Value>, ttlMs?: number): void {
+    if (!flight.fenced) this.#memory.set(key, value, json.length, this.around.now(), ttlMs);
   }
 
   async #load(key: Key): Promise<Value | undefined> {

@@ -85,10 +85,16 @@ export class Memory<Key extends string | number, Value extends object> {
   }
 
   /** `textBytes` is the size of the value as JSON text, which stands for its size in memory. */
-  set(key: Key, value: Value, textBytes: number, now: number): Slot<Value> {
+  set(
+    key: Key,
+    value: Value,
+    textBytes: number,
+    now: number,
+    ttlMs: number = this.#ttlMs,
+  ): Slot<Value> {
     this.delete(key);
     const slot: OwnSlot<Key, Value> = {
-      ...{ key, value, since: now, until: now + this.#ttlMs },
+      ...{ key, value, since: now, until: now + ttlMs },
       ...{ bytes: textBytes + ENTRY_BYTES, hash: this.#frequency.hashOf(key) },
     };
     if (slot.bytes > this.#window.maxSize) this.#admit(slot);

@@ -16,9 +16,17 @@ const NONE = "-";
 
 const draw = (): string => randomBytes(GENERATION_CHARS / 2).toString("hex");
 
-/** What Redis has: a value as JSON, the knowledge that there is none, or nothing. `held` is what `fill` replaces. */
+/**
+ * What Redis has: a value as JSON, the knowledge that there is none, or nothing. `held` is what `fill` replaces. A
+ * value that is not fresh is for those who cannot load.
+ */
 export type Shared =
-  | { readonly kind: "value"; readonly json: string; readonly held: string }
+  | {
+      readonly kind: "value";
+      readonly json: string;
+      readonly held: string;
+      readonly isFresh: boolean;
+    }
   | { readonly kind: "none" }
   | { readonly kind: "nothing"; readonly held: string };
 
@@ -49,11 +57,15 @@ const keyOf = ({ kind, key }: Change): string =>
 /** Throws Redis's error. */
 export async function askShared(redis: Redis, { kind, key }: Change): Promise<Shared> {
   const keys = [cacheKeys.generation(kind), cacheKeys.entry(kind, key)];
-  const held = String(await call(redis, ask, keys, draw(), limits.cacheLeaseSeconds));
+  const reply = await call(redis, ask, keys, draw(), limits.cacheLeaseSeconds);
+  const [held, secondsLeft] = reply as [string, number];
   const rest = held.slice(GENERATION_CHARS + 1);
   switch (held[GENERATION_CHARS]) {
     case VALUE:
-      return { kind: "value", json: rest, held };
+      return {
+        ...{ kind: "value", json: rest, held },
+        isFresh: limits.cacheStaleSeconds - secondsLeft <= limits.cacheSharedSeconds,
+      };
     case NONE:
       return { kind: "none" };
     default:
@@ -70,7 +82,7 @@ export async function fillShared(
 ): Promise<void> {
   const generation = held.slice(0, GENERATION_CHARS);
   const text = json === undefined ? `${generation}${NONE}` : `${generation}${VALUE}${json}`;
-  const seconds = json === undefined ? limits.cacheUnknownSeconds : limits.cacheSharedSeconds;
+  const seconds = json === undefined ? limits.cacheUnknownSeconds : limits.cacheStaleSeconds;
   await call(redis, fill, [cacheKeys.entry(kind, key)], held, text, seconds);
 }
 

@@ -1,5 +1,6 @@
 // How the service is, in one word for a load balancer and in detail for the operations port.
 
+import type { CaptureStatus } from "../cache/capture.ts";
 import type { Config } from "../config.ts";
 import type { Gates } from "../grab/gates.ts";
 import type { LedgerHandle } from "../ledger/handle.ts";
@@ -25,9 +26,11 @@ export interface HealthDeps {
   readonly redis: Redis;
   ledger(): LedgerHandle | undefined;
   grabsWaiting(): number;
+  capture(): CaptureStatus;
 }
 
-export function createHealth({ config, gates, redis, ledger, grabsWaiting }: HealthDeps): Health {
+export function createHealth(deps: HealthDeps): Health {
+  const { config, gates, redis, ledger, grabsWaiting } = deps;
   let phase: "starting" | "serving" | "stopping" = "starting";
 
   /** Everything that is not as it should be, one sentence each. */
@@ -66,6 +69,7 @@ export function createHealth({ config, gates, redis, ledger, grabsWaiting }: Hea
         durability: config.durability,
         redis: { connection: redis.status, grabsWaiting: grabsWaiting() },
         mysql: status?.mysql ?? "unknown",
+        capture: deps.capture(),
         worker: {
           state: status ? "running" : "away",
           restarts: ledger()?.restarts() ?? 0,

@@ -1,8 +1,8 @@
-// What never changes about a sale, and how it is read from MySQL.
+// What lists and names say of a sale, as MySQL has it.
 
 import { createHash } from "node:crypto";
 import { and, eq, inArray } from "drizzle-orm";
-import { z } from "zod";
+import { sellerAndName } from "../cache/changes.ts";
 import type { Database } from "../db/client.ts";
 import { templates } from "../templates/table.ts";
 import { sales } from "./table.ts";
@@ -23,6 +23,7 @@ export const saleNameKey = (name: string): string =>
   createHash("sha256").update(name).digest("hex");
 
 const factColumns = {
+  templateId: sales.templateId,
   id: sales.id,
   sellerId: sales.sellerId,
   name: sales.name,
@@ -34,30 +35,19 @@ const factColumns = {
 const selectFacts = (db: Database) =>
   db.select(factColumns).from(sales).innerJoin(templates, eq(templates.id, sales.templateId));
 
-/** One seller's sale by its exact name. */
-export async function loadSale(
-  db: Database,
-  sellerId: number,
-  name: string,
-): Promise<SaleFacts | undefined> {
-  const [row] = await selectFacts(db).where(
-    and(eq(sales.sellerId, sellerId), eq(sales.nameKey, saleNameKey(name))),
-  );
+/** One seller's sale by its exact name, as `nameOfSale` puts the two together. */
+export async function findSaleId(db: Database, key: string): Promise<{ id: number } | undefined> {
+  const { sellerId, name } = sellerAndName(key);
+  const [row] = await db
+    .select({ id: sales.id })
+    .from(sales)
+    .where(and(eq(sales.sellerId, sellerId), eq(sales.nameKey, saleNameKey(name))));
   return row;
 }
 
 /** Sales by id, in no particular order, in one query. */
-export const loadSales = (db: Database, ids: readonly number[]): Promise<SaleFacts[]> =>
+export const loadSales = (
+  db: Database,
+  ids: readonly number[],
+): Promise<(SaleFacts & { templateId: number })[]> =>
   selectFacts(db).where(inArray(sales.id, [...ids]));
-
-const factsSchema = z.object({
-  id: z.number(),
-  sellerId: z.number(),
-  name: z.string(),
-  faceValue: z.number(),
-  description: z.string(),
-  total: z.number(),
-});
-
-/** Facts as they stand in Redis. Throws when the text is something else. */
-export const parseSale = (json: string): SaleFacts => factsSchema.parse(JSON.parse(json));

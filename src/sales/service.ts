@@ -1,14 +1,14 @@
 import { LRUCache } from "lru-cache";
+import { z } from "zod";
+import { type Levels, nameOfSale, type Slot } from "../cache/levels.ts";
 import type { CouponCodes } from "../coupons/code.ts";
 import type { Database } from "../db/client.ts";
 import { isDuplicate, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
-import { createLookup } from "../redis/cache.ts";
 import type { Redis } from "../redis/client.ts";
-import { cacheKeys } from "../redis/keys.ts";
 import { templates } from "../templates/table.ts";
-import { loadSale, parseSale, type SaleFacts, saleNameKey } from "./facts.ts";
+import { findSaleId, type SaleFacts, saleNameKey } from "./facts.ts";
 import { createSellerLists } from "./list.ts";
 import { sales } from "./table.ts";
 
@@ -30,11 +30,16 @@ export type CreateOutcome =
   | { kind: "duplicate" }
   | { kind: "unavailable" };
 
+/** What a seller's name for a coupon stands for. */
+export interface NamedSale {
+  id: number;
+}
+
 export interface Sales {
   /** Memory only, one look-up: the grab's hot path. Names as they stand in the URL, decoded once. */
-  peek(sellerName: string, couponName: string): SaleFacts | undefined;
+  peek(sellerName: string, couponName: string): NamedSale | undefined;
   /** Undefined: no such seller, or no such coupon of that seller. Throws an outage's error or Overloaded. */
-  find(sellerName: string, couponName: string): Promise<SaleFacts | undefined>;
+  find(sellerName: string, couponName: string): Promise<NamedSale | undefined>;
   /** Makes a coupon and its open sale, limit one per user. Throws MySQL's error when MySQL fails. */
   create(input: NewSale): Promise<CreateOutcome>;
   /**
@@ -47,6 +52,7 @@ export interface Sales {
 export interface SalesDeps {
   redis: Redis;
   db: Database;
+  levels: Pick<Levels, "lookup">;
   users: { find(username: string): Promise<{ id: number } | undefined> };
   warmer: { available(): boolean; warm(saleId: number): Promise<"warm" | "later"> };
   codes: Pick<CouponCodes, "current">;
@@ -59,6 +65,8 @@ const nameLengthMax = limits.couponNameCharsMax * 2;
 // The length comes first, so that no pair of names can be mistaken for another.
 const pairKey = (sellerName: string, couponName: string): string =>
   `${sellerName.length}/${sellerName}/${couponName}`;
+
+const namedSchema = z.object({ id: z.number() });
 
 async function insertSale(
   { db, codes }: Pick<SalesDeps, "db" | "codes">,
@@ -91,31 +99,37 @@ async function insertSale(
 }
 
 /** Sales by name, their making, and the sellers' lists. */
-export function createSales({ redis, db, users, warmer, codes, log }: SalesDeps): Sales {
-  const lookup = createLookup<{ sellerId: number; name: string }, SaleFacts>({
-    redis,
+export function createSales({ redis, db, levels, users, warmer, codes, log }: SalesDeps): Sales {
+  const named = levels.lookup<string, NamedSale>({
+    kind: "sale-name",
     entriesMax: limits.cacheSalesMax,
-    memoryKey: ({ sellerId, name }) => `${sellerId}/${name}`,
-    redisKey: ({ sellerId, name }) => cacheKeys.sale(sellerId, name),
-    load: ({ sellerId, name }) => loadSale(db, sellerId, name),
-    parse: parseSale,
+    load: (key) => findSaleId(db, key),
+    parse: (json) => namedSchema.parse(JSON.parse(json)),
   });
-  const byNames = new LRUCache<string, SaleFacts>({
-    max: limits.cacheSalesMax,
-    ttl: limits.cacheMemorySeconds * 1_000,
-    ttlResolution: 0,
-  });
+  // By the names as users write them, of which folding would cost more than all the rest of a look-up. What is
+  // found is a slot of the level above, which is empty when the sale's name has changed.
+  const byNames = new LRUCache<string, Slot<NamedSale>>({ max: limits.cacheSalesMax });
+
+  function keep(sellerName: string, couponName: string, key: string): void {
+    const slot = named.slot(key);
+    if (slot) byNames.set(pairKey(sellerName, couponName), slot);
+  }
+
   const lists = createSellerLists({ redis, db });
 
   return {
-    peek: (sellerName, couponName) => byNames.get(pairKey(sellerName, couponName)),
+    peek(sellerName, couponName) {
+      const slot = byNames.get(pairKey(sellerName, couponName));
+      return slot && named.read(slot);
+    },
 
     async find(sellerName, couponName) {
       if (sellerName.length > nameLengthMax || couponName.length > nameLengthMax) return undefined;
       const seller = await users.find(sellerName);
       if (!seller) return undefined;
-      const sale = await lookup.get({ sellerId: seller.id, name: couponName });
-      if (sale) byNames.set(pairKey(sellerName, couponName), sale);
+      const key = nameOfSale(seller.id, couponName);
+      const sale = await named.get(key);
+      if (sale) keep(sellerName, couponName, key);
       return sale;
     },
 
@@ -140,13 +154,14 @@ export function createSales({ redis, db, users, warmer, codes, log }: SalesDeps)
       }
       const warmed = await warmer.warm(sale.id);
       if (warmed === "later") log.info({ sale: sale.id }, "a new sale will be warmed later");
-      await lookup.put({ sellerId: sale.sellerId, name }, sale);
+      const key = nameOfSale(sale.sellerId, name);
+      await named.renew(key);
       try {
         await lists.changed(sale.sellerId);
       } catch (error) {
         log.warn({ sale: sale.id, reason: reasonOf(error) }, "a new sale may be listed late");
       }
-      byNames.set(pairKey(input.sellerName, name), sale);
+      keep(input.sellerName, name, key);
       return { kind: "created", sale };
     },
 

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import type { Passwords } from "../auth/passwords.ts";
+import type { Levels, LookupOptions } from "../cache/levels.ts";
 import type { Database } from "../db/client.ts";
-import type { Redis } from "../redis/client.ts";
 import { nameKeyOf } from "./name.ts";
-import { createUsers } from "./service.ts";
+import { createUsers, type UserFacts } from "./service.ts";
 
 interface Row {
   id: number;
@@ -37,10 +37,21 @@ function fixture(rows: Row[] = []) {
       },
     }),
   };
-  const redis = {
-    get: (key: string) => Promise.resolve(texts.get(key) ?? null),
-    set: (key: string, value: string) => Promise.resolve(texts.set(key, value) && "OK"),
-  };
+  // Redis, where what was loaded once is found by all.
+  const lookup = (({ load, parse }: LookupOptions<string, UserFacts>) => {
+    const get = async (name: string) => {
+      const text = texts.get(name);
+      if (text !== undefined) return parse(text);
+      const found = await load(name);
+      if (found) texts.set(name, JSON.stringify(found));
+      return found;
+    };
+    const renew = (name: string) => {
+      texts.delete(name);
+      return get(name);
+    };
+    return { get, renew };
+  }) as unknown as Levels["lookup"];
   const passwords: Passwords = {
     hash: (password) => {
       asked.hashes++;
@@ -52,7 +63,7 @@ function fixture(rows: Row[] = []) {
       return { owner, right: owner?.passwordHash === `hash of ${password}` };
     },
   };
-  const deps = { db: db as unknown as Database, redis: redis as unknown as Redis, passwords };
+  const deps = { db: db as unknown as Database, levels: { lookup }, passwords };
   return { asked, rows, users: createUsers(deps), elsewhere: () => createUsers(deps) };
 }
 

@@ -2,16 +2,14 @@ import { eq } from "drizzle-orm";
 import { z } from "zod";
 import type { Passwords } from "../auth/passwords.ts";
 import { isKind, type Kind } from "../auth/token.ts";
+import type { Levels } from "../cache/levels.ts";
 import type { Database } from "../db/client.ts";
 import { isDuplicate } from "../db/errors.ts";
 import { limits } from "../limits.ts";
-import { createLookup } from "../redis/cache.ts";
-import type { Redis } from "../redis/client.ts";
-import { cacheKeys } from "../redis/keys.ts";
 import { foldName, nameKeyOf } from "./name.ts";
 import { users } from "./table.ts";
 
-/** What anyone may know of a user, and what never changes. */
+/** What anyone may know of a user. */
 export interface UserFacts {
   id: number;
   username: string;
@@ -42,7 +40,7 @@ export interface Users {
 
 interface Deps {
   db: Database;
-  redis: Redis;
+  levels: Pick<Levels, "lookup">;
   passwords: Passwords;
 }
 
@@ -67,17 +65,15 @@ export const factsOf = (row: typeof users.$inferSelect): UserFacts => ({
   kind: kindOf(row.kind),
 });
 
-export function createUsers({ db, redis, passwords }: Deps): Users {
+export function createUsers({ db, levels, passwords }: Deps): Users {
   async function row(nameKey: string) {
     const [found] = await db.select().from(users).where(eq(users.nameKey, nameKey)).limit(1);
     return found && { ...found, facts: factsOf(found) };
   }
 
-  const known = createLookup<string, UserFacts>({
-    redis,
+  const known = levels.lookup<string, UserFacts>({
+    kind: "user-name",
     entriesMax: limits.cacheUsersMax,
-    memoryKey: (folded) => folded,
-    redisKey: cacheKeys.user,
     load: async (folded) => {
       const found = await row(nameKeyOf(folded));
       return found?.facts;
@@ -93,10 +89,10 @@ export function createUsers({ db, redis, passwords }: Deps): Users {
       const hashed = await passwords.hash(password);
       if (hashed === "busy") return "busy";
       try {
-        const [{ insertId }] = await db
+        await db
           .insert(users)
           .values({ username, nameKey: nameKeyOf(username), kind, passwordHash: hashed.hash });
-        await known.put(folded, { id: insertId, username, kind });
+        await known.renew(folded);
         return "created";
       } catch (error) {
         if (isDuplicate(error)) return "taken";

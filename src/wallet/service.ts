@@ -3,6 +3,8 @@
 // all of a group two round trips to Redis, then one query, then one more for sales not in memory.
 
 import { LRUCache } from "lru-cache";
+import { EVERYTHING } from "../cache/changes.ts";
+import type { Levels } from "../cache/levels.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
@@ -22,39 +24,73 @@ export interface Wallet {
   page(userId: string, page: number): Promise<string>;
 }
 
+interface WalletDeps {
+  redis: Redis;
+  db: Database;
+  levels: Pick<Levels, "onChange" | "believes" | "now">;
+}
+
 interface WalletRequest {
   readonly userId: string;
   readonly page: number;
   readonly recent: readonly Grant[];
 }
 
+/** A line of the list. */
+interface Line {
+  readonly text: string;
+  readonly templateId: number;
+  /** When it was read, by the clock of the levels. */
+  readonly since: number;
+}
+
 const lineOf = ({ name, faceValue, description }: SaleFacts): string =>
   JSON.stringify({ name, stock: faceValue, description });
 
-export function createWallet({ redis, db }: { redis: Redis; db: Database }): Wallet {
-  const lines = new LRUCache<number, string>({
+/** The lines of sales: from memory, or MySQL. What changes in a sale or its template takes the line away. */
+function createLines(db: Database, levels: WalletDeps["levels"]) {
+  const lines = new LRUCache<number, Line>({
     max: limits.cacheSalesMax,
     ttl: limits.cacheMemorySeconds * 1_000,
     ttlResolution: 0,
   });
+  let heard = 0;
+  levels.onChange((changes) => {
+    heard += 1;
+    if (changes === EVERYTHING) {
+      lines.clear();
+      return;
+    }
+    for (const { kind, key } of changes) {
+      if (kind === "sale") lines.delete(Number(key));
+      if (kind !== "template") continue;
+      for (const [saleId, line] of lines) if (line.templateId === key) lines.delete(saleId);
+    }
+  });
 
   /** The line of each sale; a sale that MySQL does not have (a restored backup) has none. */
-  async function linesOf(saleIds: ReadonlySet<number>): Promise<Map<number, string>> {
+  return async (saleIds: ReadonlySet<number>): Promise<Map<number, string>> => {
     const found = new Map<number, string>();
     const missing: number[] = [];
     for (const id of saleIds) {
       const line = lines.get(id);
-      if (line === undefined) missing.push(id);
-      else found.set(id, line);
+      if (line === undefined || !levels.believes(line.since)) missing.push(id);
+      else found.set(id, line.text);
     }
     if (missing.length === 0) return found;
+    const [heardBefore, since] = [heard, levels.now()];
     for (const sale of await loadSales(db, missing)) {
-      const line = lineOf(sale);
-      lines.set(sale.id, line);
-      found.set(sale.id, line);
+      const text = lineOf(sale);
+      // Read before a change that was heard of meanwhile, perhaps: good for this answer only.
+      if (heard === heardBefore) lines.set(sale.id, { text, templateId: sale.templateId, since });
+      found.set(sale.id, text);
     }
     return found;
-  }
+  };
+}
+
+export function createWallet({ redis, db, levels }: WalletDeps): Wallet {
+  const linesOf = createLines(db, levels);
 
   async function readPages(requests: readonly WalletRequest[]): Promise<string[]> {
     const windows = requests.map(({ userId, page, recent }) => {

@@ -3,6 +3,7 @@
 // any two of them. Two "processes" are two of these, which share nothing but Redis and MySQL.
 
 import { eq, sql } from "drizzle-orm";
+import { createLevels } from "../../src/cache/levels.ts";
 import { type DatabasePool, openPool } from "../../src/db/client.ts";
 import type { RedisServer } from "../../src/embedded/redis.ts";
 import { grants } from "../../src/ledger/table.ts";
@@ -45,11 +46,17 @@ export async function startServers(): Promise<Servers> {
 export async function startReads({ redis: server, databaseUrl }: Servers): Promise<Reads> {
   const redis = connectRedis(server.url, "reads", log);
   const pool = openPool(databaseUrl, limits.mysqlPoolConnections);
+  const subscriber = connectRedis(server.url, "subscriber", log);
+  const levels = createLevels({ redis, subscriber, log });
+  levels.start();
   stopLater(async () => {
+    await levels.stop();
     redis.disconnect();
+    subscriber.disconnect();
     await pool.close();
   });
   await until("Redis", async () => (await redis.ping()) === "PONG");
+  await until("trust", () => levels.isTrusted());
   let queries = 0;
   pool.pool.on("acquire", () => {
     queries += 1;
@@ -68,8 +75,8 @@ export async function startReads({ redis: server, databaseUrl }: Servers): Promi
     redis,
     pool,
     warmer,
-    sales: createSales({ redis, db: pool.db, users, warmer, codes: testCodes, log }),
-    wallet: createWallet({ redis, db: pool.db }),
+    sales: createSales({ redis, db: pool.db, levels, users, warmer, codes: testCodes, log }),
+    wallet: createWallet({ redis, db: pool.db, levels }),
     queries: () => queries,
   };
 }
