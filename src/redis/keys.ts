@@ -43,10 +43,6 @@ const digest = (text: string): string =>
   createHash("sha256").update(text).digest("hex").slice(0, 40);
 
 export const cacheKeys = {
-  /** string, TTL: a user's public facts as JSON, by folded name. */
-  user: (foldedName: string) => `cache:user:${digest(foldedName)}`,
-  /** string, TTL: a sale's unchanging facts as JSON, by seller and exact coupon name. */
-  sale: (sellerId: number, name: string) => `cache:sale:${sellerId}:${digest(name)}`,
   /** string, TTL: one cached thing or a lease to load it; src/cache/shared.ts has the format. */
   entry: (kind: string, key: string | number) =>
     `cache:{${kind}}:${typeof key === "number" ? key : digest(key)}`,
