@@ -1,0 +1,116 @@
+// Ways to break what keeps a coupon to one order, and limits and budgets to their bounds.
+
+import { replace } from "./edits.ts";
+import type { Mutant } from "./mutant.ts";
+
+const RACES = "test/coupon-races.test.ts";
+const COUNTERS = "test/coupon-counters.test.ts";
+
+export const couponMutants: readonly Mutant[] = [
+  {
+    name: "lock-any-state",
+    what: "a lock or a use takes a coupon whatever state it is in by then",
+    edits: [
+      {
+        path: "src/coupons/steps.ts",
+        edit: replace('[isState("unused"), sql`NOT', "[sql`NOT"),
+      },
+    ],
+    caughtBy: { file: RACES, title: "of 200 orders that lock one coupon one gets it" },
+    quick: true,
+  },
+  {
+    name: "lapse-forgotten",
+    what: "a lock that ran out is still a lock",
+    edits: [
+      {
+        path: "src/coupons/row.ts",
+        edit: replace('if (stored === "locked" && !lapsed)', 'if (stored === "locked")'),
+      },
+    ],
+    caughtBy: {
+      file: "test/coupons.test.ts",
+      title: "whose lock ran out is free for anybody, and the history says so",
+    },
+    quick: true,
+  },
+  {
+    name: "lapse-without-clock",
+    what: "a lock is freed that still runs",
+    edits: [
+      {
+        path: "src/coupons/lapse.ts",
+        edit: replace(
+          '"locked",\n      lockRanOut,\n      templateId',
+          '"locked",\n      templateId',
+        ),
+      },
+      {
+        path: "src/coupons/lapse.ts",
+        edit: replace(
+          'inArray(coupons.id, ids), due("locked", lockRanOut)',
+          "inArray(coupons.id, ids)",
+        ),
+      },
+    ],
+    caughtBy: { file: COUNTERS, title: "leaves alone what runs" },
+  },
+  {
+    name: "budget-kept-on-lapse",
+    what: "the end of a lock does not give back what it held of the budget",
+    edits: [
+      {
+        path: "src/coupons/lapse.ts",
+        edit: replace("reserved: -row.reserved, spent: 0", "reserved: 0, spent: 0"),
+      },
+    ],
+    caughtBy: {
+      file: COUNTERS,
+      title:
+        "writes down locks that ran out and coupons whose time is over, and frees what they held",
+    },
+  },
+  {
+    name: "limit-without-condition",
+    what: "the limit of a user does not bound what is counted",
+    edits: [
+      {
+        path: "src/coupons/counters.ts",
+        edit: replace("held > 0 && userLimit !== null ? room", "held < 0 ? room"),
+      },
+    ],
+    caughtBy: {
+      file: RACES,
+      title: "100 locks at once never exceed the limit of a user or a budget, and reach it",
+    },
+  },
+  {
+    name: "budget-without-condition",
+    what: "a lock takes of a budget what it does not have",
+    edits: [
+      {
+        path: "src/coupons/counters.ts",
+        edit: replace("growth > 0 ? room", "growth < 0 ? room"),
+      },
+    ],
+    caughtBy: {
+      file: RACES,
+      title: "100 locks at once never exceed the limit of a user or a budget, and reach it",
+    },
+  },
+  {
+    name: "half-a-list",
+    what: "a list of coupons keeps what it got before one was refused",
+    edits: [
+      {
+        path: "src/coupons/service.ts",
+        edit: replace('keep: result.kind === "done"', "keep: true"),
+      },
+    ],
+    caughtBy: {
+      file: RACES,
+      title:
+        "lists that overlap, in any order, leave each coupon with one order and none half taken",
+    },
+  },
+];
