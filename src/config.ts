@@ -208,6 +208,12 @@ export function lookAtSecrets(
   });
 }
 
+/** The secrets of coupon codes that the environment names, newest first; undefined where it names none. */
+export function namedCodeSecrets(environment: Environment = process.env): string[] | undefined {
+  const { CODE_SECRET } = setIn(environment);
+  return CODE_SECRET === undefined ? undefined : listOf(CODE_SECRET);
+}
+
 /** The servers that the environment names; the embedded launcher starts those that are missing. */
 export function namedServers(environment: Environment = process.env): {
   redisUrl: string | undefined;

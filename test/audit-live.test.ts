@@ -4,11 +4,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import type { FindingKind } from "../src/audit/finding.ts";
+import { coupons } from "../src/coupons/table.ts";
 import { grants } from "../src/ledger/table.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { pauseSale } from "../src/sales/state.ts";
 import { sales } from "../src/sales/table.ts";
 import { runCli } from "./harness/cli.ts";
+import { coupon } from "./harness/coupon-damages.ts";
 import { row } from "./harness/damages.ts";
 import { crowd, type Engine, latestRecovery, startEngine, untilRows } from "./harness/engine.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
@@ -88,6 +90,16 @@ const damages: readonly Damage[] = [
     what: "a winner has another's number",
     kind: "winner_unknown",
     hurt: (saleId) => engine.redis.hset(winners(saleId), "9999", "7"),
+  },
+  {
+    what: "a coupon is lost",
+    kind: "coupon_missing",
+    hurt: (saleId) => engine.pool.db.delete(coupons).where(coupon(saleId, 7)),
+  },
+  {
+    what: "a coupon is another user's",
+    kind: "coupon_differs",
+    hurt: (saleId) => engine.pool.db.update(coupons).set({ userId: 9 }).where(coupon(saleId, 7)),
   },
   {
     what: "more came back in Redis than in MySQL",
@@ -259,6 +271,7 @@ test("a sale is never paused under a crowd, on two processes, also when its shar
   await until(
     "more rounds",
     async () => (await metric("doorbuster_audit_rounds_total")) > after + 3,
+    { withinMs: 40_000 },
   );
   for (const id of [saleId, double, long]) {
     expect((await engine.counters(id)).state).toBe("open");

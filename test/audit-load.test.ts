@@ -9,6 +9,7 @@ import { shards } from "../src/ledger/table.ts";
 import { saleKeys, shardOf } from "../src/redis/keys.ts";
 import { runAudit } from "./harness/cli.ts";
 import { crowd, type Engine, startEngine } from "./harness/engine.ts";
+import { testCodes } from "./harness/ledger.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
@@ -110,6 +111,14 @@ test("200,000 grants are compared in seconds and in little memory, and no comman
       (sale_id, grant_no, user_id, user_slot, epoch, granted_at)
       SELECT ${saleId}, number, number + 5, 1, 1, '2027-01-01 00:00:00'
       FROM JSON_TABLE(${list}, '$[*]' COLUMNS (number BIGINT UNSIGNED PATH '$')) AS numbers`);
+    const codes = numbers.map((number) => [
+      ...[number, testCodes.codeOf("", saleId, number, number + 5)],
+    ]);
+    await pool.db.execute(sql`INSERT INTO coupons
+      (code, user_id, sale_id, grant_no, template_id, granted_at)
+      SELECT code, number + 5, ${saleId}, number, 1, '2027-01-01 00:00:00'
+      FROM JSON_TABLE(${JSON.stringify(codes)}, '$[*]' COLUMNS (
+        number BIGINT UNSIGNED PATH '$[0]', code VARCHAR(32) PATH '$[1]')) AS codes`);
     await redis.hset(keys.winners, ...numbers.flatMap((number) => [number + 5, number]));
   }
   await pool.db.execute(sql`UPDATE sales SET granted = ${MANY} WHERE id = ${saleId}`);

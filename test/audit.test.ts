@@ -2,8 +2,9 @@
 // One audit over all of it must name each damage, and nothing else.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import type { AuditReport } from "../src/audit/audit.ts";
+import { coupons } from "../src/coupons/table.ts";
 import { openPool } from "../src/db/client.ts";
 import { shardScripts } from "../src/grab/scripts.ts";
 import { grants, shards } from "../src/ledger/table.ts";
@@ -119,6 +120,7 @@ beforeAll(async () => {
     .set({ userId: 0, userSlot: null, returnedAt: new Date(), state: "void" })
     .where(row(voided, 3));
   await redis.hdel(saleKeys(voided).winners, userOf(3));
+  await store.db.delete(coupons).where(and(eq(coupons.saleId, voided), eq(coupons.grantNo, 3)));
   await redis.hset(saleKeys(voided).sale, "returned", 1);
   await store.db.update(sales).set({ returned: 1 }).where(eq(sales.id, voided));
   await damageShards(store);

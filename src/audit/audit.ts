@@ -21,6 +21,7 @@ import { readPending } from "./pending.ts";
 import { auditSale, findingsOf } from "./sale.ts";
 import { saleNow } from "./sales.ts";
 import { buriedFindings, openEpoch, shardFaults } from "./shard.ts";
+import { auditTemplates } from "./templates.ts";
 
 /** One sale as the audit found it. */
 export interface SaleReport {
@@ -67,6 +68,9 @@ export async function audit(
     }
     report.findings.push(...(await buriedFindings(deps, shard, saleId)));
   }
+  const only = saleId === undefined ? undefined : await saleNow(deps.pool.db, saleId);
+  const templates = { templateId: only?.templateId, secondLookMs };
+  report.findings.push(...(await auditTemplates(deps, templates)));
   const counts = Map.groupBy(report.findings, (finding) => finding.saleId);
   for (const sale of report.sales) sale.findings = counts.get(sale.sale)?.length ?? 0;
   return report;

@@ -33,6 +33,16 @@ export type FindingKind =
   | "winner_unknown"
   /** Row and winner say different things of one number. */
   | "winner_differs"
+  /** A grant that has no coupon. */
+  | "coupon_missing"
+  /** A coupon that has no grant. */
+  | "coupon_unknown"
+  /** A coupon of another user, of another template, or with another code than its grant says. */
+  | "coupon_differs"
+  /** The state of a coupon is not what its history ends with. */
+  | "coupon_state"
+  /** What a template counts as locked, used, set aside or spent is not what its coupons say. */
+  | "coupon_counters"
   /** There is so much that not all of it was looked at. */
   | "more";
 

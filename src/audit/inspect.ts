@@ -92,7 +92,8 @@ async function lookAt(
   return numbers.flatMap((number) => faultsOf(number, sale.userLimit, known));
 }
 
-async function buriedOf(
+/** Those of these numbers that are dead letters. */
+export async function buriedOf(
   { pool }: AuditDeps,
   saleId: number,
   numbers: readonly number[],

@@ -9,6 +9,7 @@ import { limits } from "../limits.ts";
 import { shardKeys, shardOf } from "../redis/keys.ts";
 import { warmSalesPage } from "../sales/stored.ts";
 import { isWhole } from "./counters.ts";
+import { inspectCoupons } from "./coupons.ts";
 import type { SaleCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
 import { Doubts } from "./doubts.ts";
@@ -161,6 +162,9 @@ export class LiveAudit {
     if (numbers.size === 0) return;
     budget.numbers += numbers.size;
     await budget.doubts.add(row.id, () => inspectNumbers(this.deps, row, numbers, claims));
+    // What a coupon has gone through since is no reason to stop a sale.
+    const coupons = () => inspectCoupons(this.deps, row, numbers, { history: false });
+    await budget.doubts.add(row.id, coupons);
   }
 
   /** Adds the numbers of the next older rows and of the next winners, when it is this sale's turn. */

@@ -4,6 +4,7 @@ import { winnersInRedis, winnersOf } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import type { SaleRow } from "../sales/stored.ts";
+import { inspectCoupons, suspectCoupons } from "./coupons.ts";
 import { readCut, type SaleCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
 import type { Doubts } from "./doubts.ts";
@@ -37,6 +38,13 @@ export async function auditSale(
     ]);
   }
   if (fold.returned !== cut.returned) await doubts.add(saleId, () => miscounted(deps, saleId));
+  const ofCoupons = await suspectCoupons(deps, sale);
+  if (!ofCoupons.empty) {
+    await doubts.add(saleId, () =>
+      inspectCoupons(deps, sale, ofCoupons.numbers, { history: true }),
+    );
+  }
+  suspects.left += ofCoupons.left;
   return fold;
 }
 
@@ -88,6 +96,10 @@ const MANY: Partial<Record<FindingKind, string>> = {
   over_limit: "users hold more than the limit",
   winner_missing: "grants are not among the winners in Redis",
   winner_unknown: "winners in Redis hold what is not theirs",
+  coupon_missing: "grants have no coupon",
+  coupon_unknown: "there are coupons without a grant",
+  coupon_differs: "coupons are not what their grants say",
+  coupon_state: "coupons and their histories contradict each other",
   winner_differs: "numbers are one user's by the ledger and another's in Redis",
 };
 

@@ -31,7 +31,10 @@ async function run(servers: Servers, { sale, json }: Options): Promise<number> {
   const report = await audit({ ...servers, progress: progress.show }, { saleId: sale });
   progress.clear();
   if (json) console.log(JSON.stringify(report));
-  else print(report);
+  else {
+    print(report);
+    if (!servers.codes) console.log("Codes were not compared: CODE_SECRET is not set here.");
+  }
   return report.findings.length === 0 ? 0 : 1;
 }
 

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { audit } from "../audit/audit.ts";
-import type { Finding } from "../audit/finding.ts";
+import type { Finding, FindingKind } from "../audit/finding.ts";
 import { saleNow } from "../audit/sales.ts";
 import { isFence } from "../redis/script.ts";
 import { openSale, type StateChange } from "../sales/state.ts";
@@ -45,6 +45,16 @@ async function run(servers: Servers, { sale: id }: Options): Promise<number> {
   return 0;
 }
 
-/** Whether a finding keeps the sale closed. A half-made pause or opening is what this command finishes. */
+/**
+ * What keeps no sale closed: a half-made pause or opening is what this command finishes, and what coupons have gone
+ * through after the grant is no matter of the sale.
+ */
+const APART: ReadonlySet<FindingKind> = new Set([
+  "state_differs",
+  "coupon_state",
+  "coupon_counters",
+]);
+
+/** Whether a finding keeps the sale closed. */
 const stands = ({ saleId: about, kind }: Finding, id: number): boolean =>
-  (about === id && kind !== "state_differs") || kind === "gate" || kind === "stream";
+  (about === id && !APART.has(kind)) || kind === "gate" || kind === "stream";

@@ -5,10 +5,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "drizzle-orm";
-import { namedServers } from "../config.ts";
+import { namedCodeSecrets, namedServers } from "../config.ts";
+import { type CouponCodes, createCouponCodes } from "../coupons/code.ts";
 import { type DatabasePool, openPool } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import { layoutOf, socketFolder } from "../embedded/layout.ts";
+import { loadSecrets } from "../embedded/secrets.ts";
 import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
 import { connectRedis, type Redis } from "../redis/client.ts";
@@ -39,6 +41,16 @@ export function findServers(dataFolder: string): { redisUrl: string; databaseUrl
 export interface Servers {
   readonly redis: Redis;
   readonly pool: DatabasePool;
+  /** Undefined where nobody says with which secrets the service makes its codes. */
+  readonly codes: CouponCodes | undefined;
+}
+
+/** From the environment, as the service does, or, for the servers in the data folder, from there. */
+function findCodes(dataFolder: string): CouponCodes | undefined {
+  const { secrets } = layoutOf(dataFolder);
+  const isNear = namedServers().databaseUrl === undefined && existsSync(secrets);
+  const found = namedCodeSecrets() ?? (isNear ? [loadSecrets(secrets).CODE_SECRET] : undefined);
+  return found && createCouponCodes(found);
 }
 
 /**
@@ -59,7 +71,7 @@ export async function withServers<Result>(
         `MySQL (DATABASE_URL) does not answer as this service's: ${reasonOf(error)}. Is it running, and has the service been started on it once?`,
       );
     });
-    return await use({ redis, pool });
+    return await use({ redis, pool, codes: findCodes(dataFolder) });
   } finally {
     redis.disconnect();
     await pool.close().catch(() => undefined);

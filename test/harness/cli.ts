@@ -1,7 +1,7 @@
 // `bun run doorbuster`, as a process of its own.
 
 import type { AuditReport } from "../../src/audit/audit.ts";
-import { watch } from "./api.ts";
+import { TEST_CODE_SECRET, watch } from "./api.ts";
 import { peakResidentBytes } from "./memory.ts";
 import { until } from "./until.ts";
 
@@ -23,7 +23,12 @@ export async function runCli(
 ): Promise<CliEnd> {
   const child = watch(
     [process.execPath, "--no-orphans", "--no-env-file", "src/cli/main.ts", ...words],
-    servers ? { REDIS_URL: servers.redisUrl, DATABASE_URL: servers.databaseUrl } : {},
+    servers
+      ? {
+          ...{ REDIS_URL: servers.redisUrl, DATABASE_URL: servers.databaseUrl },
+          CODE_SECRET: TEST_CODE_SECRET,
+        }
+      : {},
   );
   let peakBytes = 0;
   const hasEnded = () => {

@@ -7,6 +7,7 @@ import { deadLetters, grants } from "../../src/ledger/table.ts";
 import type { Redis } from "../../src/redis/client.ts";
 import { saleKeys, shardOf } from "../../src/redis/keys.ts";
 import { sales } from "../../src/sales/table.ts";
+import { couponDamages } from "./coupon-damages.ts";
 
 /** Each sale has sold so many. */
 export const WINNERS = 40;
@@ -39,14 +40,20 @@ export const damages: readonly Damage[] = [
   {
     what: "a row is deleted",
     hurt: ({ db }, saleId) => db.delete(grants).where(row(saleId, 7)),
-    found: [["number_missing", 7]],
+    found: [
+      ["number_missing", 7],
+      ["coupon_unknown", 7],
+    ],
   },
   {
     what: "the last rows are deleted",
     hurt: async ({ db }, saleId) => {
       for (const number of [39, 40]) await db.delete(grants).where(row(saleId, number));
     },
-    found: [["number_missing", 39, 40]],
+    found: [
+      ["number_missing", 39, 40],
+      ["coupon_unknown", 39, 40],
+    ],
   },
   {
     what: "there is a row too many",
@@ -54,12 +61,15 @@ export const damages: readonly Damage[] = [
       db.insert(grants).values({
         ...{ saleId, grantNo: 41, userId: 5, userSlot: 1, epoch: 1, grantedAt: new Date() },
       }),
-    found: [["counters"], ["number_unknown", 41]],
+    found: [["counters"], ["number_unknown", 41], ["coupon_missing", 41]],
   },
   {
     what: "a row has another user",
     hurt: ({ db }, saleId) => db.update(grants).set({ userId: 77 }).where(row(saleId, 8)),
-    found: [["winner_differs", 8]],
+    found: [
+      ["winner_differs", 8],
+      ["coupon_differs", 8],
+    ],
   },
   {
     what: "a row has another key",
@@ -80,7 +90,7 @@ export const damages: readonly Damage[] = [
         .update(grants)
         .set({ userId: 0, userSlot: null, returnedAt: new Date(), state: "void" })
         .where(row(saleId, 10)),
-    found: [["winner_unknown", 10], ["counters"]],
+    found: [["winner_unknown", 10], ["counters"], ["coupon_unknown", 10]],
   },
   {
     what: "a user is over the limit",
@@ -187,7 +197,10 @@ export const damages: readonly Damage[] = [
         payload: "{}",
       });
     },
-    found: [["dead_letters", 18]],
+    found: [
+      ["dead_letters", 18],
+      ["coupon_unknown", 18],
+    ],
   },
   {
     what: "a backlog is hidden from readers",
@@ -196,4 +209,5 @@ export const damages: readonly Damage[] = [
     },
     found: [["counters"]],
   },
+  ...couponDamages,
 ];
