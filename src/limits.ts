@@ -30,6 +30,13 @@ export const limits = {
   // Minor units; sums of a thousand of them stay below 2^53.
   moneyMax: 1_000_000_000_000,
 
+  // Orders whose discounts are computed; the amount in minor units.
+  orderItemsMax: 100,
+  orderQuantityMax: 100_000,
+  orderAmountMax: 100_000_000_000,
+  discountCodesMax: 20,
+  discountCouponsMax: 50,
+
   // Sales of /v1.
   saleUserLimitMax: 100,
   saleReasonCharsMax: 200,
@@ -41,6 +48,20 @@ export const limits = {
   saleHistoryShown: 100,
   saleWarmAlarmSeconds: 60,
   saleWarmPatienceSeconds: 5,
+
+  // Server-sent events of sales.
+  eventClientsMax: 5_000,
+  eventSalesMax: 1_000,
+  eventFullRetrySeconds: 5,
+  eventLookMs: 250,
+  eventGapMs: 200,
+  eventRateGapMs: 1_000,
+  eventHeartbeatMs: 4_000,
+  eventStaleMs: 2_000,
+  eventUnsentBytesMax: 16 * 1024,
+  eventClientsPerSlice: 250,
+  eventRetryMsMin: 1_000,
+  eventRetryMsMax: 5_000,
 
   // Tokens and passwords.
   accessTokenSeconds: 3_600,
@@ -309,6 +330,10 @@ export function assertLimits(): void {
     limits.soldOutRefreshMs < limits.soldOutTrustMs,
     "a snapshot is refreshed before it expires",
   );
+  must(
+    limits.orderAmountMax * 10_000 * (limits.couponsPerOrderMax + 1) < 2 ** 53,
+    "bounds of a combination, in ten-thousandths, must be whole numbers",
+  );
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
   must(
     limits.cacheLeaseSeconds * 1_000 > limits.mysqlQueryTimeoutMs,
@@ -317,6 +342,10 @@ export function assertLimits(): void {
   must(
     limits.cacheCheckMs + limits.cacheMarkMs < limits.cacheTrustMs,
     "memory is proved before its trust ends",
+  );
+  must(
+    limits.eventHeartbeatMs + 2 * limits.eventLookMs < 5_000,
+    "who watches a sale hears something every 5 s",
   );
   must(
     limits.groupReadWaitersMax * 2 + limits.httpInFlightBodiesMax < limits.httpInFlightRequestsMax,

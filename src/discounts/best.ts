@@ -2,12 +2,13 @@
 // is better, then the one whose coupons expire first, compared one by one from the first to expire; coupons
 // that expire together go by their codes.
 
+import { limits } from "../limits.ts";
 import { compute } from "./calculate.ts";
 import { compareExpiry, type Prepared, prepare } from "./candidates.ts";
 import type { Held, Order } from "./order.ts";
 import type { Computed } from "./outcome.ts";
 import { Search } from "./search.ts";
-import { COUPONS_MAX } from "./stacking.ts";
+import { withinRoom } from "./uses.ts";
 
 export interface Best {
   /** In the order of application; empty when no coupon applies. */
@@ -19,7 +20,7 @@ export interface Best {
 function chosenOf(prepared: Prepared): readonly number[] {
   const search = new Search(prepared);
   const first = search.find({
-    sizeMax: COUPONS_MAX,
+    sizeMax: limits.couponsPerOrderMax,
     required: [],
     beat: { value: 0, size: 0 },
     enough: Number.POSITIVE_INFINITY,
@@ -48,7 +49,9 @@ function chosenOf(prepared: Prepared): readonly number[] {
 }
 
 /** The best combination of coupons that have been looked at already. */
-export function bestOf(prepared: Prepared): Best {
+export function bestOf(all: Prepared): Best {
+  // Coupons of one template do the same, and stand in the order of their end: the first ones are as good as any.
+  const prepared = { ...all, candidates: withinRoom(all.candidates).within };
   const chosen = chosenOf(prepared).flatMap((place) => prepared.candidates[place] ?? []);
   return {
     codes: chosen.map(({ held }) => held.code),

@@ -8,6 +8,7 @@ import type { Held, Item, Order } from "./order.ts";
 import type { Reason, UnappliedCoupon } from "./outcome.ts";
 import { explained } from "./sentences.ts";
 import { mustReachMinimum } from "./threshold.ts";
+import { mustHaveRoom } from "./uses.ts";
 import { mustBeUsable } from "./validity.ts";
 import { worth } from "./worth.ts";
 
@@ -85,7 +86,7 @@ function kindOf({ terms }: Held, places: readonly number[]): string {
 
 function examine(held: Held, order: Order, where: Where, now: Date): Candidate | Reason {
   const { terms } = held;
-  const unusable = mustBeUsable(held, now) ?? mustShareCurrency(terms, order);
+  const unusable = mustBeUsable(held, now) ?? mustHaveRoom(held) ?? mustShareCurrency(terms, order);
   if (unusable) return unusable;
   const places = eligiblePlaces(terms, where.places);
   const eligible = places.reduce((sum, place) => sum + (where.lines[place]?.amount ?? 0), 0);

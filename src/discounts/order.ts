@@ -1,5 +1,6 @@
 // What discounts are computed from: an order, and the coupons somebody holds. All money is a whole number of
-// minor units (cents, fen), below 2^53 also when an order is added up; `limits.ts` sees to that at the edge.
+// minor units (cents, fen). An order comes to at most `limits.orderAmountMax`, which keeps ten-thousandths of several
+// such amounts below 2^53; whoever takes an order in sees to it.
 
 export interface Item {
   /** The shop's own id of the goods. */
@@ -52,4 +53,8 @@ export interface Held {
   /** Usable from here (inclusive) and before there; null is without a bound. */
   readonly validFrom: Date | null;
   readonly expiresAt: Date | null;
+  /** How many more coupons of this template its limit per user lets this user lock; null is any number. */
+  readonly usesLeft: number | null;
+  /** For how many more coupons of this template its budget has room; null is any number. */
+  readonly budgetUsesLeft: number | null;
 }

@@ -16,11 +16,29 @@ export type Reason =
   | { readonly code: "expired"; readonly expiredAt: string | null }
   | { readonly code: "not_yet_valid"; readonly validFrom: string }
   | { readonly code: "template_disabled" }
+  | { readonly code: "user_limit_reached" }
+  | { readonly code: "budget_exhausted" }
   | { readonly code: "other_currency"; readonly currency: string }
   | ({ readonly code: "no_eligible_items" } & Scope)
   | ({ readonly code: "spend_more"; readonly amount: number; readonly currency: string } & Scope)
   | { readonly code: "nothing_to_discount" }
   | { readonly code: "nothing_left" };
+
+export const REASONS = [
+  "unknown_coupon",
+  "used",
+  "locked",
+  "expired",
+  "not_yet_valid",
+  "template_disabled",
+  "user_limit_reached",
+  "budget_exhausted",
+  "other_currency",
+  "no_eligible_items",
+  "spend_more",
+  "nothing_to_discount",
+  "nothing_left",
+] as const satisfies readonly Reason["code"][];
 
 /** A reason, and the same in a sentence. */
 export type Explained = Reason & { readonly detail: string };
@@ -72,15 +90,20 @@ export interface Computed {
   readonly items: readonly ItemOutcome[];
 }
 
+/** What coupons together can break. */
+export const RULES = [
+  "too_many",
+  "exclusive",
+  "same_group",
+  "one_percent",
+  "one_threshold",
+  "percent_with_threshold",
+  "template_limit",
+] as const;
+
 /** A rule about coupons together that these coupons break. */
 export interface Violation {
-  readonly rule:
-    | "too_many"
-    | "exclusive"
-    | "same_group"
-    | "one_percent"
-    | "one_threshold"
-    | "percent_with_threshold";
+  readonly rule: (typeof RULES)[number];
   /** The coupons that break it, by code. */
   readonly codes: readonly string[];
   readonly detail: string;

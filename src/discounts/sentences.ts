@@ -62,6 +62,10 @@ function sentence(reason: Reason): string {
       return `The coupon can be used from ${reason.validFrom} on.`;
     case "template_disabled":
       return "Coupons of this kind are not accepted at present.";
+    case "user_limit_reached":
+      return "You have as many coupons of this kind in use as one may have.";
+    case "budget_exhausted":
+      return "The budget of coupons of this kind has no room for another one.";
     case "other_currency":
       return `The coupon is for orders in ${reason.currency}.`;
     case "no_eligible_items":
@@ -69,7 +73,7 @@ function sentence(reason: Reason): string {
     case "spend_more":
       return `Spend ${money(reason.amount, reason.currency)} more on ${items(reason)}.`;
     case "nothing_to_discount":
-      return "There is nothing to pay on what the coupon would take something off.";
+      return "The coupon would take nothing off this order.";
     case "nothing_left":
       return "The other coupons leave nothing that this one could take off; keep it.";
   }

@@ -1,14 +1,13 @@
-// Which coupons may be used together. Every rule but the number is about two coupons, so a combination is
-// allowed when each two of it are, and there are not too many.
+// Which coupons may be used together. Every rule but those of numbers is about two coupons, so a combination is
+// allowed when each two of it are, and there are not too many, of one template or at all.
 
+import { limits } from "../limits.ts";
 import { type Candidate, compareText } from "./candidates.ts";
 import type { Terms } from "./order.ts";
 import type { Violation } from "./outcome.ts";
+import { withinRoom } from "./uses.ts";
 
-/** How many coupons one order may have. */
-export const COUPONS_MAX = 5;
-
-type PairRule = Exclude<Violation["rule"], "too_many">;
+type PairRule = Exclude<Violation["rule"], "too_many" | "template_limit">;
 
 const DETAILS: Record<PairRule, string> = {
   exclusive: "An exclusive coupon can only be used alone.",
@@ -42,22 +41,37 @@ export function clash(a: Terms, b: Terms): PairRule | undefined {
   return undefined;
 }
 
-/** The rules that the coupons break together, each once with all the coupons it is about. */
+const codesOf = (candidates: readonly Candidate[]): string[] =>
+  candidates.map(({ held }) => held.code).sort(compareText);
+
+function tooMany(candidates: readonly Candidate[]): Violation[] {
+  if (candidates.length <= limits.couponsPerOrderMax) return [];
+  const detail = `At most ${limits.couponsPerOrderMax} coupons can be used for one order; ${candidates.length} of these apply.`;
+  return [{ rule: "too_many", codes: codesOf(candidates), detail }];
+}
+
+function tooManyOfTemplate(candidates: readonly Candidate[]): Violation[] {
+  const beyond = new Set(withinRoom(candidates).beyond.map(({ held }) => held.templateId));
+  return [...beyond]
+    .sort((a, b) => a - b)
+    .map((templateId) => {
+      const all = candidates.filter(({ held }) => held.templateId === templateId);
+      const detail = "The limit or the budget of these coupons has no room for all of them.";
+      return { rule: "template_limit", codes: codesOf(all), detail };
+    });
+}
+
+/** The rules that the coupons break together, each with all the coupons it is about. */
 export function violations(candidates: readonly Candidate[]): Violation[] {
-  const broken = new Map<PairRule, Set<string>>();
+  const broken = new Map<PairRule, Set<Candidate>>();
   for (const [i, one] of candidates.entries()) {
     for (const other of candidates.slice(i + 1)) {
       const rule = clash(one.held.terms, other.held.terms);
-      if (!rule) continue;
-      const codes = broken.get(rule) ?? new Set();
-      broken.set(rule, codes.add(one.held.code).add(other.held.code));
+      if (rule) broken.set(rule, (broken.get(rule) ?? new Set()).add(one).add(other));
     }
   }
-  const found: Violation[] = [...broken]
+  const pairs = [...broken]
     .sort(([a], [b]) => compareText(a, b))
-    .map(([rule, codes]) => ({ rule, codes: [...codes].sort(compareText), detail: DETAILS[rule] }));
-  if (candidates.length <= COUPONS_MAX) return found;
-  const codes = candidates.map(({ held }) => held.code).sort(compareText);
-  const detail = `At most ${COUPONS_MAX} coupons can be used for one order; ${codes.length} of these apply.`;
-  return [{ rule: "too_many", codes, detail }, ...found];
+    .map(([rule, all]) => ({ rule, codes: codesOf([...all]), detail: DETAILS[rule] }));
+  return [...tooMany(candidates), ...pairs, ...tooManyOfTemplate(candidates)];
 }

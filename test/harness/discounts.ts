@@ -36,6 +36,8 @@ export function coupon(
     lockedUntil: null,
     validFrom: null,
     expiresAt: null,
+    usesLeft: null,
+    budgetUsesLeft: null,
     ...rest,
   };
 }
@@ -135,5 +137,15 @@ export const anyCoupons = (maxLength: number, minLength = 0): fc.Arbitrary<Held[
           { ...when, ...value, ...together },
           { expiresAt: until === null ? null : new Date(`${until}T00:00:00Z`) },
         ),
+      ),
+    )
+    .chain((all) =>
+      // Some are of one template, with room for a few of them.
+      fc.record({ many: fc.nat(all.length), room: fc.option(fc.nat(3)) }).map(({ many, room }) =>
+        all.map((one, i) => {
+          const first = all[0];
+          if (!first || i >= many || room === null) return { ...one, templateId: i + 10 };
+          return { ...one, templateId: 1, terms: first.terms, usesLeft: room };
+        }),
       ),
     );
