@@ -1,0 +1,15 @@
+import { accountMutants } from "./accounts.ts";
+import { ledgerMutants } from "./ledger.ts";
+import type { Mutant } from "./mutant.ts";
+import { processMutants } from "./process.ts";
+import { recoveryMutants } from "./recovery.ts";
+import { storeMutants } from "./store.ts";
+
+/** Every mutant that is an edit of a file; those of grab.lua are in grab-script.ts. */
+export const mutants: readonly Mutant[] = [
+  ...processMutants,
+  ...storeMutants,
+  ...ledgerMutants,
+  ...recoveryMutants,
+  ...accountMutants,
+];
