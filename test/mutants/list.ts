@@ -1,4 +1,5 @@
 import { accountMutants } from "./accounts.ts";
+import { couponMutants } from "./coupons.ts";
 import { ledgerMutants } from "./ledger.ts";
 import type { Mutant } from "./mutant.ts";
 import { processMutants } from "./process.ts";
@@ -11,5 +12,6 @@ export const mutants: readonly Mutant[] = [
   ...storeMutants,
   ...ledgerMutants,
   ...recoveryMutants,
+  ...couponMutants,
   ...accountMutants,
 ];
