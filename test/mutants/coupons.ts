@@ -1,6 +1,6 @@
 // Ways to break what keeps a coupon to one order, and limits and budgets to their bounds.
 
-import { replace } from "./edits.ts";
+import { all, replace } from "./edits.ts";
 import type { Mutant } from "./mutant.ts";
 
 const RACES = "test/coupon-races.test.ts";
@@ -40,16 +40,9 @@ export const couponMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/coupons/lapse.ts",
-        edit: replace(
-          '"locked",\n      lockRanOut,\n      templateId',
-          '"locked",\n      templateId',
-        ),
-      },
-      {
-        path: "src/coupons/lapse.ts",
-        edit: replace(
-          'inArray(coupons.id, ids), due("locked", lockRanOut)',
-          "inArray(coupons.id, ids)",
+        edit: all(
+          replace('"locked",\n      lockRanOut,\n', '"locked",\n'),
+          replace('ids), due("locked", lockRanOut)', "ids)"),
         ),
       },
     ],
