@@ -123,6 +123,31 @@ export const refusals = {
     title: "The same request is still under way",
     help: "Repeat it in a moment with the same Idempotency-Key; the answer will be that of the first.",
   },
+  "name-taken": {
+    status: 409,
+    title: "You have a sale of that name",
+    help: "Names of a seller's sales are unique: the classic API finds them by it.",
+  },
+  "sale-opened": {
+    status: 409,
+    title: "The sale has opened",
+    help: "From then on only its total and its end can change, and it cannot be deleted: end or pause it.",
+  },
+  "below-granted": {
+    status: 409,
+    title: "More units are held than that",
+    help: "A total can be lowered to what is held; `held` says how many that is now.",
+  },
+  "template-not-published": {
+    status: 409,
+    title: "The template is not published",
+    help: "Only published templates can be sold, and sales of others cannot be enlarged.",
+  },
+  "template-count-exceeded": {
+    status: 409,
+    title: "The template does not have so many units",
+    help: "The totals of its sales together stay within its totalCount; `left` says how many are left.",
+  },
   "template-published": {
     status: 409,
     title: "A published template cannot change so",

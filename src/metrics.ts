@@ -17,6 +17,7 @@ export interface Gauges {
   poolWaiting(): number;
   poolBusy(): number;
   ledgerRestarts(): number;
+  salesNotWarm(): number;
 }
 
 export function createMetrics(gauges: Gauges): Metrics {
@@ -85,6 +86,11 @@ export function createMetrics(gauges: Gauges): Metrics {
     "doorbuster_ledger_thread_restarts",
     "Restarts of the ledger thread.",
     gauges.ledgerRestarts,
+  );
+  live(
+    "doorbuster_sales_not_warm",
+    "Sales that are about to open, or should be open, and are not in Redis.",
+    gauges.salesNotWarm,
   );
   live("doorbuster_memory_bytes", "Resident memory of the process.", () =>
     process.memoryUsage.rss(),

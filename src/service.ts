@@ -28,6 +28,7 @@ import { createHealth } from "./ops/health.ts";
 import { startOps } from "./ops/server.ts";
 import { watchRedis } from "./ops/watch.ts";
 import { connectRedis } from "./redis/client.ts";
+import { shardOf } from "./redis/keys.ts";
 import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
 import { serversFit } from "./servers.ts";
@@ -146,6 +147,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   );
   const health = createHealth({
     ...{ config, gates, redis: grabsRedis, ledger: () => thread, grabsWaiting: queue.waiting },
+    salesNotWarm: () => v1Parts.salesNotWarm(),
     capture: () => caches.capture(),
   });
   const metrics = createMetrics({
@@ -153,6 +155,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     gatesOpen: () => gates.openCount(),
     ...poolGauges(pool),
     ledgerRestarts: () => thread?.restarts() ?? 0,
+    salesNotWarm: () => v1Parts.salesNotWarm().length,
   });
   const counts = tracing?.counts(metrics) ?? metrics;
   const buckets = config.rateLimits ? new GrabBuckets(clock) : undefined;
@@ -176,7 +179,12 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const throttle = createThrottle(redis, config.rateLimits);
   const v1Parts = createV1Parts({
     ...{ config, db, redis, levels, tokens, grabs, clock, log, metrics: counts },
-    ...{ revocations, endings, users, passwords, throttle },
+    ...{ revocations, endings, users, passwords, throttle, gates, warmer },
+    onSaleChanged: (saleId) => soldOut.changed(saleId),
+    onSaleMissing(saleId) {
+      const gate = gates.at(shardOf(saleId));
+      if (gate) thread?.missing(saleId, gate.epoch);
+    },
   });
 
   let stopWarming: (() => void) | undefined;

@@ -26,11 +26,12 @@ export interface HealthDeps {
   readonly redis: Redis;
   ledger(): LedgerHandle | undefined;
   grabsWaiting(): number;
+  salesNotWarm(): readonly number[];
   capture(): CaptureStatus;
 }
 
 export function createHealth(deps: HealthDeps): Health {
-  const { config, gates, redis, ledger, grabsWaiting } = deps;
+  const { config, gates, redis, ledger, grabsWaiting, salesNotWarm } = deps;
   let phase: "starting" | "serving" | "stopping" = "starting";
 
   /** Everything that is not as it should be, one sentence each. */
@@ -40,6 +41,8 @@ export function createHealth(deps: HealthDeps): Health {
     if (redis.status !== "ready") found.push(`redis is ${redis.status}`);
     for (const shard of allShards)
       if (!gates.at(shard)) found.push(`the gate of shard ${shard} is closed`);
+    for (const saleId of salesNotWarm())
+      found.push(`sale ${saleId} opens soon and is not in Redis`);
     if (!status) found.push("the ledger thread does not report");
     else {
       if (status.mysql !== "ok") found.push(`mysql: ${status.mysql}`);

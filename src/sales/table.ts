@@ -1,13 +1,5 @@
 import { sql } from "drizzle-orm";
-import {
-  char,
-  check,
-  index,
-  int,
-  mysqlTable,
-  uniqueIndex,
-  varchar,
-} from "drizzle-orm/mysql-core";
+import { char, check, index, int, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
 import { createdAt, id, instant, jsonOf, nameKey, requestKey } from "../db/columns.ts";
 
 /**

@@ -11,11 +11,15 @@ import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
 import { isOutage } from "../outage.ts";
 import { Problem, problemResponse } from "../problem.ts";
+import { saleRoutes } from "../sales/routes.ts";
+import { templateRoutes } from "../templates/routes.ts";
 import { addDocs } from "./docs.ts";
 import type { Edge, V1Env } from "./edge.ts";
 
 export type V1Deps = AuthDeps &
   CouponRouteDeps &
+  Parameters<typeof saleRoutes>[0] &
+  Parameters<typeof templateRoutes>[0] &
   Parameters<typeof grabRoutes>[0] & {
     readonly edge: Edge;
     readonly log: Log;
@@ -27,6 +31,8 @@ function routesOf(deps: V1Deps) {
   return deps.edge
     .router()
     .route("/", authRoutes(deps))
+    .route("/", templateRoutes(deps))
+    .route("/", saleRoutes(deps))
     .route("/", grabRoutes(deps))
     .route("/", couponRoutes(deps));
 }

@@ -18,14 +18,15 @@ import { createCoupons } from "../coupons/service.ts";
 import { createSweep } from "../coupons/sweep.ts";
 import { createCouponWallet } from "../coupons/wallet.ts";
 import type { Database } from "../db/client.ts";
+import type { Gates } from "../grab/gates.ts";
 import { createV1Grab } from "../grab/routes.ts";
-import { type GrabSale, loadGrabSale, parseGrabSale } from "../grab/sale.ts";
 import type { Grabs } from "../grab/service.ts";
 import { createAnswers } from "../idempotency/service.ts";
-import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
 import { createTemplateLookup } from "../templates/cached.ts";
+import { createSaleParts, type SalePartsDeps } from "../sales/parts.ts";
+import { createTemplates } from "../templates/service.ts";
 import type { Users } from "../users/service.ts";
 import { createV1, type V1Deps } from "./app.ts";
 import { createEdge } from "./edge.ts";
@@ -42,6 +43,10 @@ interface PartsDeps {
   readonly passwords: Passwords;
   readonly throttle: Throttle;
   readonly grabs: Grabs;
+  readonly gates: Gates;
+  readonly warmer: SalePartsDeps["warmer"];
+  readonly onSaleChanged: SalePartsDeps["onSaleChanged"];
+  readonly onSaleMissing: SalePartsDeps["onSaleMissing"];
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: V1Deps["metrics"];
@@ -56,11 +61,12 @@ export function createV1Parts(deps: PartsDeps) {
   const edge = createEdge({ tokens, keys, answers });
   const sessions = createSessions({ ...deps, jwtSecret: config.jwtSecret });
   const accounts = createAccounts({ ...deps, sessions });
-  const grabSales = levels.lookup<number, GrabSale>({
-    kind: "sale",
-    entriesMax: limits.cacheSalesMax,
-    load: (id) => loadGrabSale(db, id),
-    parse: parseGrabSale,
+  const saleParts = createSaleParts({ ...deps, codes });
+  const { records: grabSales, flash, views, stats } = saleParts;
+  const templateStore = createTemplates({
+    db,
+    onChanged: ({ id, sellerId }) =>
+      levels.changed({ kind: "template", key: id }, { kind: "seller-list", key: sellerId }),
   });
   const templates = createTemplateLookup(levels, db);
   const pending = createPending({ ...deps, codes, templates });
@@ -68,13 +74,20 @@ export function createV1Parts(deps: PartsDeps) {
   const coupons = createCoupons({ db, wallet });
   const { durability } = config;
   return {
-    v1: createV1({ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons }),
+    v1: createV1({
+      ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons },
+      ...{ templateStore, flash, views, stats },
+    }),
+    salesNotWarm: () => saleParts.notWarm(),
     v1Grab: createV1Grab({
       ...{ tokens, keys, grabSales, grabs, codes, durability },
       now: () => clock.now(),
     }),
     start: (): (() => void) => {
-      const stops = [answers.start(), startPurge(db, log), createSweep({ db, log }).start()];
+      const stops = [
+        ...[answers.start(), startPurge(db, log), createSweep({ db, log }).start()],
+        saleParts.start(),
+      ];
       return () => {
         for (const stop of stops) stop();
       };

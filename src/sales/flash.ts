@@ -1,0 +1,185 @@
+// Sales as /v1 makes and changes them. Making one is one transaction that holds its template, as is enlarging one:
+// the totals of a template's sales together stay within its total count.
+
+import { and, eq, lt, sql, sum } from "drizzle-orm";
+import type { Database, Transaction } from "../db/client.ts";
+import { isDuplicate } from "../db/errors.ts";
+import { limits } from "../limits.ts";
+import type { TemplateFacts } from "../templates/facts.ts";
+import { lockTemplate, type Owner } from "../templates/service.ts";
+import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.ts";
+import { editOf, restockOf, type SalePatch, windowFault } from "./edits.ts";
+import { saleNameKey } from "./facts.ts";
+import type { SaleNews } from "./news.ts";
+import type { SaleRow } from "./stored.ts";
+import { type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
+
+export interface NewFlashSale {
+  readonly templateId: number;
+  readonly name: string;
+  readonly total: number;
+  readonly userLimit: number;
+  /** Milliseconds since the epoch. */
+  readonly opensAt: number | null;
+  readonly closesAt: number | null;
+  readonly grabsPerSecond: number | null;
+}
+
+export type MakeOutcome =
+  | { readonly kind: "made"; readonly saleId: number }
+  | { readonly kind: "name_taken" }
+  | { readonly kind: "no_template" }
+  | Refusal;
+
+/** Who asks: `owner` is the seller whose sales it may change, undefined for an admin. */
+export interface Asker {
+  readonly owner: Owner;
+  readonly name: string;
+  readonly requestKey: string | null;
+}
+
+export interface FlashSales {
+  /** Throws MySQL's error. */
+  create(by: Asker, input: NewFlashSale): Promise<MakeOutcome>;
+  /** These throw the servers' errors: then a repeat tells what has become of it. */
+  patch(by: Asker, saleId: number, patch: SalePatch): Promise<ChangeOutcome>;
+  pause(by: Asker, saleId: number): Promise<ChangeOutcome>;
+  resume(by: Asker, saleId: number): Promise<ChangeOutcome>;
+  restock(by: Asker, saleId: number, units: number, reason: string): Promise<ChangeOutcome>;
+  remove(by: Asker, saleId: number): Promise<ChangeOutcome>;
+}
+
+export interface FlashDeps {
+  readonly db: Database;
+  readonly changes: Changes;
+  readonly warmer: { warm(saleId: number): Promise<"warm" | "later"> };
+  readonly codes: { readonly current: string };
+  readonly news: Pick<SaleNews, "madeOrDeleted">;
+}
+
+/** How many units the template has left for `units` more, or why not. */
+async function roomFor(
+  tx: Transaction,
+  template: TemplateFacts | undefined,
+  units: number,
+): Promise<Refusal | undefined> {
+  if (template?.state !== "published") return { kind: "not_published" };
+  if (template.totalCount === null) return undefined;
+  const [row] = await tx
+    .select({ total: sum(sales.total).mapWith(Number) })
+    .from(sales)
+    .where(eq(sales.templateId, template.id));
+  const left = template.totalCount - (row?.total ?? 0);
+  return units <= left ? undefined : { kind: "count_exceeded", left: Math.max(0, left) };
+}
+
+const dayAgo = sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
+
+export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps): FlashSales {
+  const insert = (by: Asker, input: NewFlashSale): Promise<MakeOutcome> =>
+    db.transaction(async (tx): Promise<MakeOutcome> => {
+      const { name: actor, requestKey } = by;
+      const template = await lockTemplate(tx, input.templateId, by.owner);
+      if (!template) return { kind: "no_template" };
+      if (requestKey !== null) {
+        // A key is good for a day; one that comes again later stands for a new request.
+        const isMine = eq(sales.requestKey, requestKey);
+        await tx
+          .update(sales)
+          .set({ requestKey: null })
+          .where(and(isMine, lt(sales.createdAt, dayAgo)));
+        const [made] = await tx.select({ id: sales.id }).from(sales).where(isMine);
+        if (made) return { kind: "made", saleId: made.id };
+      }
+      const refusal = await roomFor(tx, template, input.total);
+      if (refusal) return refusal;
+      const { opensAt, closesAt, ...rest } = input;
+      const [sale] = await tx
+        .insert(sales)
+        .values({
+          ...{ ...rest, sellerId: template.sellerId, nameKey: saleNameKey(input.name), requestKey },
+          opensAt: opensAt === null ? null : new Date(opensAt),
+          closesAt: closesAt === null ? null : new Date(closesAt),
+          ...{ state: "open", codeKey: codes.current },
+        })
+        .$returningId();
+      const saleId = (sale as { id: number }).id;
+      const { total, userLimit, grabsPerSecond } = input;
+      await tx.insert(saleChanges).values({
+        ...{ saleId, version: 0, action: "create", before: {}, reason: "", actor },
+        after: { total, userLimit, grabsPerSecond, opensAt, closesAt, state: "open" },
+      });
+      return { kind: "made", saleId };
+    });
+
+  /** A change by somebody: a sale that is not theirs is unknown to them. */
+  function ask(
+    by: Asker,
+    saleId: number,
+    action: SaleAction,
+    edit: (sale: SaleRow, hasOpened: boolean) => SaleChange | Refusal,
+    { reason = "", grows = false }: { reason?: string; grows?: boolean } = {},
+  ): Promise<ChangeOutcome> {
+    let template: TemplateFacts | undefined;
+    const request: ChangeRequest = {
+      ...{ saleId, action, reason, actor: by.name, requestKey: by.requestKey },
+      async edit(sale, hasOpened, tx) {
+        if (by.owner !== undefined && sale.sellerId !== by.owner) return { kind: "unknown" };
+        const change = edit(sale, hasOpened);
+        if ("kind" in change || change.total === undefined) return change;
+        const units = change.total - sale.total;
+        if (units <= 0) return change;
+        return (await roomFor(tx, template, units)) ?? change;
+      },
+      ...(grows && {
+        lockFirst: async (tx: Transaction, sale: SaleRow) => {
+          template = await lockTemplate(tx, sale.templateId, undefined);
+        },
+      }),
+    };
+    return changes.change(request);
+  }
+
+  const stateOf = (state: "open" | "paused") => (sale: SaleRow) =>
+    sale.state === state ? {} : { state };
+
+  return {
+    async create(by, input) {
+      const fault = windowFault(input.opensAt, input.closesAt);
+      if (fault) return fault;
+      let outcome: MakeOutcome;
+      try {
+        outcome = await insert(by, input);
+      } catch (error) {
+        if (isDuplicate(error)) return { kind: "name_taken" };
+        throw error;
+      }
+      if (outcome.kind !== "made") return outcome;
+      // From COMMIT on nothing may fail the request: what Redis does not have yet the background pass puts there.
+      await warmer.warm(outcome.saleId);
+      const [sale] = await db.select().from(sales).where(eq(sales.id, outcome.saleId));
+      if (sale) await news.madeOrDeleted(sale);
+      return outcome;
+    },
+
+    patch: (by, saleId, patch) =>
+      ask(by, saleId, "change", (sale, hasOpened) => editOf(sale, hasOpened, patch), {
+        grows: patch.total !== undefined,
+      }),
+
+    pause: (by, saleId) => ask(by, saleId, "pause", stateOf("paused")),
+    resume: (by, saleId) => ask(by, saleId, "resume", stateOf("open")),
+
+    restock: (by, saleId, units, reason) =>
+      ask(by, saleId, "restock", (sale) => restockOf(sale, units), { reason, grows: true }),
+
+    async remove(by, saleId) {
+      const [sale] = await db.select().from(sales).where(eq(sales.id, saleId));
+      const outcome = await ask(by, saleId, "delete", (_, hasOpened) =>
+        hasOpened ? { kind: "opened" } : { state: "deleted" },
+      );
+      if (sale && outcome.kind === "done") await news.madeOrDeleted(sale);
+      return outcome;
+    },
+  };
+}

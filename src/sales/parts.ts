@@ -1,0 +1,64 @@
+// What /v1 has of sales, put together.
+
+import type { Levels } from "../cache/levels.ts";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/client.ts";
+import type { Gates } from "../grab/gates.ts";
+import type { Log } from "../log.ts";
+import type { Redis } from "../redis/client.ts";
+import { createChanges } from "./changes.ts";
+import { startFinisher } from "./finisher.ts";
+import { createFlashSales } from "./flash.ts";
+import { createSaleNews } from "./news.ts";
+import { createLiveNumbers } from "./numbers.ts";
+import { createSaleRecords } from "./records.ts";
+import { statsOf } from "./stats.ts";
+import { createSaleViews } from "./views.ts";
+import type { Warmer } from "./warm.ts";
+import { createSaleWatch } from "./watch.ts";
+
+export interface SalePartsDeps {
+  readonly db: Database;
+  readonly redis: Redis;
+  readonly levels: Levels;
+  readonly gates: Gates;
+  readonly warmer: Pick<Warmer, "warm">;
+  readonly codes: { readonly current: string };
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told of each sale that has changed, on any process. */
+  readonly onSaleChanged: (saleId: number) => void;
+  /** Told of a sale that MySQL takes for warm and Redis does not have. */
+  readonly onSaleMissing: (saleId: number) => void;
+}
+
+export function createSaleParts(deps: SalePartsDeps) {
+  const { db, redis, levels, clock, log } = deps;
+  const records = createSaleRecords(levels, db);
+  const numbers = createLiveNumbers({ redis, clock });
+  levels.onChange((changes) => {
+    if (typeof changes === "string") return;
+    for (const { kind, key } of changes) {
+      if (kind !== "sale") continue;
+      numbers.drop(Number(key));
+      deps.onSaleChanged(Number(key));
+    }
+  });
+  const news = createSaleNews(levels);
+  const changes = createChanges({ db, redis, onChanged: news.changed });
+  const watch = createSaleWatch({ db, redis, log, onMissing: deps.onSaleMissing });
+  return {
+    records,
+    flash: createFlashSales({ ...deps, changes, news }),
+    views: createSaleViews({ db, records, numbers, clock }),
+    stats: (saleId: number, owner: number | undefined) =>
+      statsOf({ db, numbers, clock }, saleId, owner),
+    notWarm: () => watch.notWarm(),
+    start(): () => void {
+      const stops = [startFinisher({ ...deps, changes }), watch.start()];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
+  };
+}

@@ -1,0 +1,197 @@
+// Sales as they are shown: what they are from memory, what moves from Redis, at most a second old. Where Redis does
+// not have a sale or does not answer, MySQL's numbers, which lag behind, and the answer says so.
+
+import { and, desc, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../db/client.ts";
+import { limits } from "../limits.ts";
+import { RedisAway } from "../redis/reading.ts";
+import type { LiveNumbers, SaleNumbers } from "./numbers.ts";
+import type { SaleRecord, SaleRecords } from "./records.ts";
+import type { SaleRow } from "./stored.ts";
+import { sales } from "./table.ts";
+
+export type SaleState = "upcoming" | "open" | "ended" | "paused";
+
+export interface SaleView {
+  readonly id: number;
+  readonly sellerId: number;
+  readonly templateId: number;
+  readonly name: string;
+  readonly state: SaleState;
+  readonly total: number;
+  readonly left: number;
+  readonly granted: number;
+  readonly returned: number;
+  readonly userLimit: number;
+  readonly grabsPerSecond: number | null;
+  readonly opensAt: string | null;
+  readonly closesAt: string | null;
+  readonly createdAt: string;
+  /** When the numbers were read. */
+  readonly asOf: string;
+  /** False: they are MySQL's, which knows of a grant a moment later. */
+  readonly live: boolean;
+}
+
+export interface SaleFilter {
+  readonly state?: SaleState;
+  readonly sellerId?: number;
+  /** Sales with smaller ids only. */
+  readonly before?: number;
+  readonly count: number;
+}
+
+export interface SaleViews {
+  /** Undefined when there is no such sale. Throws MySQL's error where memory does not have it. */
+  find(saleId: number): Promise<SaleView | undefined>;
+  /** Newest first; which sales they are is as of a second ago at most. Throws MySQL's error. */
+  list(filter: SaleFilter): Promise<readonly SaleView[]>;
+}
+
+const timeOf = (ms: number | null): string | null =>
+  ms === null ? null : new Date(ms).toISOString();
+
+/** As grab.lua sees it at a moment. */
+export function stateAt(
+  { state, opensAt, closesAt }: Pick<SaleNumbers, "state" | "opensAt" | "closesAt">,
+  now: number,
+): SaleState {
+  if (state === "paused") return "paused";
+  if (state !== "open" || (closesAt !== null && now >= closesAt)) return "ended";
+  return opensAt !== null && now < opensAt ? "upcoming" : "open";
+}
+
+function viewOf(
+  { id, sellerId, templateId, name, createdAt }: SaleRecord,
+  numbers: SaleNumbers,
+  live: boolean,
+): SaleView {
+  const { total, granted, returned, userLimit, grabsPerSecond, asOf } = numbers;
+  return {
+    ...{ id, sellerId, templateId, name, state: stateAt(numbers, asOf), total },
+    left: Math.max(0, total - (granted - returned)),
+    ...{ granted, returned, userLimit, grabsPerSecond },
+    opensAt: timeOf(numbers.opensAt),
+    closesAt: timeOf(numbers.closesAt),
+    createdAt: new Date(createdAt).toISOString(),
+    ...{ asOf: new Date(asOf).toISOString(), live },
+  };
+}
+
+const numbersIn = (row: SaleRow, asOf: number): SaleNumbers => ({
+  ...{ state: row.state, total: row.total, granted: row.granted, returned: row.returned },
+  ...{ recorded: row.granted, userLimit: row.userLimit, grabsPerSecond: row.grabsPerSecond },
+  opensAt: row.opensAt?.getTime() ?? null,
+  closesAt: row.closesAt?.getTime() ?? null,
+  asOf,
+});
+
+const now = sql`UTC_TIMESTAMP(3)`;
+const isOver = and(isNotNull(sales.closesAt), lte(sales.closesAt, now));
+const isNotOver = or(isNull(sales.closesAt), gt(sales.closesAt, now));
+const isOpen = eq(sales.state, "open");
+
+const STATES: Readonly<Record<SaleState, SQL | undefined>> = {
+  paused: eq(sales.state, "paused"),
+  ended: and(isOpen, isOver),
+  upcoming: and(isOpen, isNotOver, gt(sales.opensAt, now)),
+  open: and(isOpen, isNotOver, or(isNull(sales.opensAt), lte(sales.opensAt, now))),
+};
+
+interface ViewDeps {
+  readonly db: Database;
+  readonly records: SaleRecords;
+  readonly numbers: LiveNumbers;
+  readonly clock: Clock;
+}
+
+export function createSaleViews({ db, records, numbers, clock }: ViewDeps): SaleViews {
+  /** The ids of a page, kept for a moment, read once for all who ask at the same time. */
+  const pages = new LRUCache<string, Promise<number[]>>({
+    max: limits.saleListPagesMax,
+    ttl: limits.saleNumbersTrustMs,
+    ttlResolution: 0,
+  });
+
+  async function idsOf({ state, sellerId, before, count }: SaleFilter): Promise<number[]> {
+    const rows = await db
+      .select({ id: sales.id })
+      .from(sales)
+      .where(
+        and(
+          state && STATES[state],
+          sellerId === undefined ? undefined : eq(sales.sellerId, sellerId),
+          before === undefined ? undefined : sql`${sales.id} < ${before}`,
+        ),
+      )
+      .orderBy(desc(sales.id))
+      .limit(count);
+    return rows.map(({ id }) => id);
+  }
+
+  function pageOf(filter: SaleFilter): Promise<number[]> {
+    const { state, sellerId, before, count } = filter;
+    const key = JSON.stringify([state, sellerId, before, count]);
+    const known = pages.get(key);
+    if (known) return known;
+    const page = idsOf(filter).catch((error) => {
+      pages.delete(key);
+      throw error;
+    });
+    pages.set(key, page);
+    return page;
+  }
+
+  /** Undefined for all of them while Redis does not answer. */
+  async function liveOf(ids: readonly number[]): Promise<readonly (SaleNumbers | undefined)[]> {
+    try {
+      return await numbers.read(ids);
+    } catch (error) {
+      if (error instanceof RedisAway) return [];
+      throw error;
+    }
+  }
+
+  async function storedViews(ids: readonly number[]): Promise<Map<number, SaleView>> {
+    if (ids.length === 0) return new Map();
+    const asOf = clock.now();
+    const rows = await db
+      .select()
+      .from(sales)
+      .where(inArray(sales.id, [...ids]));
+    return new Map(
+      rows.map((row) => {
+        const record = {
+          ...row,
+          opensAt: null,
+          closesAt: null,
+          createdAt: row.createdAt.getTime(),
+        };
+        return [row.id, viewOf(record, numbersIn(row, asOf), false)];
+      }),
+    );
+  }
+
+  async function viewsOf(ids: readonly number[]): Promise<SaleView[]> {
+    const found = await Promise.all(ids.map((id) => records.peek(id) ?? records.get(id)));
+    const live = await liveOf(ids);
+    const views = ids.map((_, place) => {
+      const [record, of] = [found[place], live[place]];
+      return record && of ? viewOf(record, of, true) : undefined;
+    });
+    const stored = await storedViews(ids.filter((_, place) => !views[place]));
+    return ids.flatMap((id, place) => views[place] ?? stored.get(id) ?? []);
+  }
+
+  return {
+    async find(saleId) {
+      const [record, of] = [records.peek(saleId), numbers.peek(saleId)];
+      if (record && of) return viewOf(record, of, true);
+      return (await viewsOf([saleId]))[0];
+    },
+
+    list: async (filter) => viewsOf(await pageOf(filter)),
+  };
+}
