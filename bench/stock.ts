@@ -2,6 +2,7 @@
 // Redis and MySQL directly, with the same contents in both, while no service runs on them.
 
 import { sql } from "drizzle-orm";
+import { createCouponCodes } from "../src/coupons/code.ts";
 import type { Database } from "../src/db/client.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { saleNameKey } from "../src/sales/facts.ts";
@@ -85,12 +86,12 @@ export async function loadSales(system: System, loaded: readonly LoadedSale[]): 
     for (let number = 1; number <= sale.winners; number++) {
       rows.push([sale.id, number, userIdOf(sale.winner(number))]);
       if (rows.length === ROWS_PER_STATEMENT) {
-        await insertGrants(db, rows, now);
+        await insertGrants(system, rows, now);
         rows = [];
       }
     }
   }
-  if (rows.length > 0) await insertGrants(db, rows, now);
+  if (rows.length > 0) await insertGrants(system, rows, now);
 }
 
 async function loadRedis({ redis, seller }: System, sale: LoadedSale, now: Date): Promise<void> {
@@ -122,8 +123,9 @@ async function loadRedis({ redis, seller }: System, sale: LoadedSale, now: Date)
   await send();
 }
 
+/** With their coupons: the audit beside the ledger pauses a sale that lacks them. */
 async function insertGrants(
-  db: Database,
+  { bench, database: { db } }: System,
   rows: readonly (readonly [number, number, number])[],
   now: Date,
 ): Promise<void> {
@@ -132,4 +134,11 @@ async function insertGrants(
     SELECT sale_id, grant_no, user_id, 1, 0, ${at} FROM JSON_TABLE(${JSON.stringify(rows)}, '$[*]' COLUMNS (
       sale_id BIGINT UNSIGNED PATH '$[0]', grant_no BIGINT UNSIGNED PATH '$[1]',
       user_id BIGINT UNSIGNED PATH '$[2]')) AS entry`);
+  const codes = createCouponCodes([bench.codeSecret]);
+  const coupons = rows.map((row) => [...row, codes.codeOf("", ...row)]);
+  await db.execute(sql`INSERT INTO coupons (sale_id, grant_no, user_id, code, template_id, granted_at)
+    SELECT sale_id, grant_no, user_id, code, sale_id, ${at}
+    FROM JSON_TABLE(${JSON.stringify(coupons)}, '$[*]' COLUMNS (
+      sale_id BIGINT UNSIGNED PATH '$[0]', grant_no BIGINT UNSIGNED PATH '$[1]',
+      user_id BIGINT UNSIGNED PATH '$[2]', code VARCHAR(32) PATH '$[3]')) AS entry`);
 }

@@ -2,7 +2,7 @@
 // that a repeated grab is told, or a dead letter that says why not.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { codeKeyOf, createCouponCodes } from "../src/coupons/code.ts";
 import { coupons } from "../src/coupons/table.ts";
 import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
@@ -113,6 +113,24 @@ describe("a grant becomes a coupon", () => {
     expect([restored, batch.dead]).toEqual([2, 0]);
     expect(await couponsOf(db, saleId)).toEqual(expected(saleId, [11, 12]));
   });
+});
+
+test("a coupon that MySQL does not take now takes its grant back with it", async () => {
+  const { db } = connection;
+  const saleId = await newSale(db, { templateId: await newTemplate() });
+  const entries = [entryOf("5-0", saleId, 1, [11])];
+  await db.execute(
+    sql.raw("CREATE TRIGGER broken BEFORE INSERT ON coupons FOR EACH ROW SIGNAL SQLSTATE '45000'"),
+  );
+  try {
+    await expect(write(entries)).rejects.toThrow();
+  } finally {
+    await db.execute(sql`DROP TRIGGER broken`);
+  }
+  expect(await rowsOf(db, saleId)).toEqual([]);
+  expect(await lettersOf(db, shard)).toEqual([]);
+  await write(entries);
+  expect(await couponsOf(db, saleId)).toEqual(expected(saleId, [11]));
 });
 
 describe("a replay", () => {

@@ -4,6 +4,7 @@ import { replace } from "./edits.ts";
 import type { Mutant } from "./mutant.ts";
 
 const LEDGER = "test/ledger.test.ts";
+const COUPONS = "test/coupons-ledger.test.ts";
 
 export const ledgerMutants: readonly Mutant[] = [
   {
@@ -143,5 +144,82 @@ export const ledgerMutants: readonly Mutant[] = [
       file: "test/dead-letters.test.ts",
       title: "who holds this slot already under another number is buried",
     },
+  },
+  {
+    name: "coupons-after-grants",
+    what: "grants are committed before their coupons are written",
+    edits: [
+      {
+        path: "src/ledger/insert.ts",
+        edit: replace(
+          "await insertCoupons(tx, batch, inserted);",
+          `await tx.execute("COMMIT");
+  await tx.execute("BEGIN");
+  await insertCoupons(tx, batch, inserted);`,
+        ),
+      },
+    ],
+    caughtBy: {
+      file: COUPONS,
+      title: "a coupon that MySQL does not take now takes its grant back with it",
+    },
+    quick: true,
+  },
+  {
+    name: "coupons-for-the-refused",
+    what: "every grant of a batch gets a coupon, also one that was refused",
+    edits: [
+      {
+        path: "src/ledger/insert.ts",
+        edit: replace("insertCoupons(tx, batch, inserted)", "insertCoupons(tx, batch, writable)"),
+      },
+    ],
+    caughtBy: {
+      file: COUPONS,
+      title: "but not a grant that is refused itself: it gets one letter and no coupon",
+    },
+  },
+  {
+    name: "coupons-of-replays",
+    what: "a coupon that MySQL has already, exactly so, is taken for a conflict",
+    edits: [
+      {
+        path: "src/ledger/coupons.ts",
+        edit: replace(
+          "({ row, code }) => !written.has(",
+          "({ row, code }) => true || written.has(",
+        ),
+      },
+    ],
+    caughtBy: {
+      file: COUPONS,
+      title:
+        "whose grants are gone and whose coupons are not writes the grants, and buries nothing",
+    },
+  },
+  {
+    name: "codes-of-nobody",
+    what: "the code of a coupon does not depend on its user",
+    edits: [
+      {
+        path: "src/coupons/code.ts",
+        edit: replace("const digest = hasher", "userId = 0;\n      const digest = hasher"),
+      },
+    ],
+    caughtBy: {
+      file: "src/coupons/code.test.ts",
+      title: "is another for another user, number, sale or secret",
+    },
+  },
+  {
+    name: "audit-misses-no-coupon",
+    what: "the audit does not mind a grant without a coupon",
+    edits: [
+      {
+        path: "src/audit/coupons.ts",
+        edit: replace("if (state === null) {", "if (state === null) return [];\n  if (!state) {"),
+      },
+    ],
+    caughtBy: { file: "test/audit.test.ts", title: "a coupon is deleted" },
   },
 ];
