@@ -224,6 +224,9 @@ export const limits = {
   cacheCheckMs: 500,
   cacheMarkMs: 1_000,
   cacheOwedMax: 1_000,
+  cacheWarmSalesMax: 1_000,
+  cacheWarmAtOnce: 8,
+  cacheWarmAheadSeconds: 3_600,
 
   // Change capture: what is read in MySQL's binlog for the caches.
   captureRowsMax: 10_000,

@@ -10,6 +10,7 @@ import { createAccounts } from "../auth/service.ts";
 import type { Throttle } from "../auth/throttle.ts";
 import type { Tokens } from "../auth/token.ts";
 import type { Levels } from "../cache/levels.ts";
+import { warmUp } from "../cache/warm.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { createCouponCodes } from "../coupons/code.ts";
@@ -86,6 +87,7 @@ export function createV1Parts(deps: PartsDeps) {
     start: (): (() => void) => {
       const stops = [
         ...[answers.start(), startPurge(db, log), createSweep({ db, log }).start()],
+      void warmUp({ db, log }, { sales: grabSales, templates });
         saleParts.start(),
       ];
       return () => {
