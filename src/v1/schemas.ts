@@ -28,7 +28,8 @@ export const instantSchema = z.iso
     error: "Use an RFC 3339 time with a zone, such as 2027-01-01T20:00:00.000Z.",
   })
   .transform((text) => new Date(text))
-  .openapi({ type: "string", format: "date-time", example: "2027-01-01T20:00:00.000Z" });
+  // Without a type: one that is named here would hide that a field may be null as well.
+  .openapi({ example: "2027-01-01T20:00:00.000Z" });
 
 /** A time in an answer. */
 export const timeSchema = z.iso.datetime().openapi({ example: "2027-01-01T20:00:00.000Z" });
