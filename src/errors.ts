@@ -223,6 +223,11 @@ export const refusals = {
     title: "The coupon cannot take off that much",
     help: "`most` is the most that it can take off this order, minor units.",
   },
+  "coupons-not-combinable": {
+    status: 422,
+    title: "The coupons cannot be used together",
+    help: "`violations` lists the rules that they break, each with the coupons that break it. Leave some out; POST /v1/coupons/available finds the best combination.",
+  },
   "idempotency-key-reused": {
     status: 422,
     title: "The Idempotency-Key belongs to another request",

@@ -9,7 +9,7 @@ import { COUPON_STATES } from "./row.ts";
 const CODE_EXAMPLE = "7K4M9QX2TB8WZ1H6RVDN";
 
 /** A code as people type it; becomes its one spelling. */
-const codeSchema = z
+export const codeSchema = z
   .string()
   .max(limits.couponCodeCharsTypedMax)
   .transform((text, context) => {
