@@ -85,9 +85,9 @@ export function createV1Parts(deps: PartsDeps) {
       now: () => clock.now(),
     }),
     start: (): (() => void) => {
+      void warmUp({ db, log }, { sales: grabSales, templates });
       const stops = [
         ...[answers.start(), startPurge(db, log), createSweep({ db, log }).start()],
-      void warmUp({ db, log }, { sales: grabSales, templates });
         saleParts.start(),
       ];
       return () => {
