@@ -3,6 +3,8 @@
 
 import type { Auditing } from "./auditing.ts";
 import type { BareFigure, RedisFigure } from "./baselines.ts";
+import type { CacheFigure } from "./cache.ts";
+import type { DiscountFigure } from "./discounts.ts";
 import type { Figure } from "./figures.ts";
 import type { Growth } from "./growth.ts";
 import type { RecoveryFigure } from "./recovery.ts";
@@ -15,6 +17,8 @@ export interface Results {
   readonly growth: Growth | undefined;
   readonly auditing: Auditing | undefined;
   readonly recoveries: readonly RecoveryFigure[];
+  readonly cache: readonly CacheFigure[];
+  readonly discounts: readonly DiscountFigure[];
 }
 
 export interface Bar {
@@ -49,7 +53,8 @@ const atLeast: Judge = (what, values, bar, aim, unit) => {
 };
 
 /** The bars that this run has figures for. */
-export function judge({ redis, figures, growth, auditing, recoveries }: Results): Bar[] {
+export function judge(results: Results): Bar[] {
+  const { redis, figures, growth, auditing, recoveries, discounts } = results;
   const of = (scenario: string) => figures.filter((figure) => figure.scenario === scenario);
   const base = redis[0]?.perSecond;
   const ratios = (scenario: string) =>
@@ -64,6 +69,8 @@ export function judge({ redis, figures, growth, auditing, recoveries }: Results)
   const closed = (size: number, from: "closedMs" | "afterRedisMs") =>
     recoveries.filter(({ grants }) => grants === size).map((one) => one[from] / 1_000);
   const defined = (values: (number | undefined)[]) => values.filter((value) => value !== undefined);
+  const micros = (what: "calculate" | "best") =>
+    discounts.filter((one) => one.what === what).map((one) => one.micros);
   return [
     ...atLeast("won, requests/s against redis-benchmark", ratios("won"), 0.5, 1, "×"),
     ...atLeast("lost, requests/s against redis-benchmark", ratios("lost"), 0.8, 1.5, "×"),
@@ -106,6 +113,20 @@ export function judge({ redis, figures, growth, auditing, recoveries }: Results)
       recoveries.map(({ slowestMs }) => slowestMs),
       20,
       10,
+      "ms",
+    ),
+    ...atMost(
+      "discounts of 5 coupons for 20 items",
+      micros("calculate"),
+      300,
+      60,
+      "µs",
+    ),
+    ...atMost(
+      "best combination of 20 coupons",
+      micros("best").map((value) => value / 1_000),
+      5,
+      2,
       "ms",
     ),
     ...(auditing

@@ -80,3 +80,23 @@ export function replay(trace: Uint32Array, entries: number): HitRatios {
     fixed: share(best.reduce((sum, count) => sum + count, 0)),
   };
 }
+
+const THINGS = 100_000;
+const REQUESTS = 1_000_000;
+const EXPONENTS = [0.8, 1, 1.2, 1.4, 1.5];
+const SCANS = [0, 0.25];
+
+export interface CacheFigure extends HitRatios {
+  readonly exponent: number;
+  /** The share of requests for something that nobody else asks for. */
+  readonly scan: number;
+}
+
+/** Each trace with room for one percent of the things. */
+export const measureCache = (): CacheFigure[] =>
+  SCANS.flatMap((scan) =>
+    EXPONENTS.map((exponent) => {
+      const trace = makeTrace({ things: THINGS, requests: REQUESTS, exponent, scan });
+      return { exponent, scan, ...replay(trace, THINGS / 100) };
+    }),
+  );

@@ -6,6 +6,8 @@ import { CannotStart } from "../src/embedded/errors.ts";
 import { measureAuditing } from "./auditing.ts";
 import { judge, type Results } from "./bars.ts";
 import { type BaseLines, meanOf, measureBaseLines } from "./baselines.ts";
+import { measureCache } from "./cache.ts";
+import { measureDiscounts } from "./discounts.ts";
 import { GRABS, runGrabs } from "./grabs.ts";
 import { measureGrowth } from "./growth.ts";
 import { describeMachine } from "./machine.ts";
@@ -27,7 +29,7 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
   const run = { connections, seconds, warmUpSeconds };
   const results: { -readonly [Name in keyof Results]: Results[Name] } = {
     ...{ bare: undefined, redis: [], figures: [], growth: undefined, auditing: undefined },
-    recoveries: [],
+    ...{ recoveries: [], cache: [], discounts: [] },
   };
   const base = { connections, seconds: Math.min(seconds, BASE_SECONDS_MAX) };
   let before: BaseLines | undefined;
@@ -39,6 +41,10 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
       results.growth = await measureGrowth(bench, run);
     } else if (part === "audit") {
       results.auditing = await measureAuditing(bench);
+    } else if (part === "cache") {
+      results.cache = measureCache();
+    } else if (part === "discounts") {
+      results.discounts = measureDiscounts();
     } else if (part === "recovery") {
       results.recoveries = await measureRecovery(bench);
     } else if (isReads(part)) {

@@ -13,6 +13,8 @@ export const PARTS = [
   "growth",
   "audit",
   "recovery",
+  "cache",
+  "discounts",
 ] as const;
 export type Part = (typeof PARTS)[number];
 

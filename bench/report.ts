@@ -166,6 +166,29 @@ function recoveryTable({ recoveries }: Results): string {
   );
 }
 
+function cacheTable({ cache }: Results): string {
+  if (cache.length === 0) return "";
+  const share = (value: number) => `${short(value * 100)} %`;
+  return table(
+    ["hits with room for 1 % of the things", "W-TinyLFU", "LRU", "best fixed choice"],
+    cache.map(({ exponent, scan, own, lru, fixed }) => [
+      `Zipf ${fine(exponent)}${scan > 0 ? `, ${share(scan)} asked for once` : ""}`,
+      ...[share(own), share(lru), share(fixed)],
+    ]),
+  );
+}
+
+function discountTable({ discounts }: Results): string {
+  if (discounts.length === 0) return "";
+  return table(
+    ["discounts, CPU µs", "coupons", "items", "mean", "dearest order"],
+    discounts.map(({ what, shape, coupons, items, micros, worstMicros }) => [
+      ...[`${what}: ${shape}`, whole(coupons), whole(items)],
+      ...[short(micros), short(worstMicros)],
+    ]),
+  );
+}
+
 function remarks({ figures }: Results): string[] {
   return figures.flatMap((figure) => [
     ...(figure.bytesPerGrant
@@ -188,6 +211,8 @@ export function tablesOf(results: Results): string {
     figures.length > 0 ? cpuTable(results) : "",
     growthTable(results),
     recoveryTable(results),
+    cacheTable(results),
+    discountTable(results),
     figures.some(({ audit }) => audit) || growth ? auditTable(results) : "",
     remarks(results).join("\n"),
   ];

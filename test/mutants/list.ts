@@ -1,4 +1,5 @@
 import { accountMutants } from "./accounts.ts";
+import { cacheMutants } from "./caches.ts";
 import { couponMutants } from "./coupons.ts";
 import { ledgerMutants } from "./ledger.ts";
 import type { Mutant } from "./mutant.ts";
@@ -15,3 +16,5 @@ export const mutants: readonly Mutant[] = [
   ...couponMutants,
   ...accountMutants,
 ];
+  ...saleMutants,
+  ...cacheMutants,
