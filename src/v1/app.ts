@@ -6,6 +6,7 @@ import { matchedRoutes } from "hono/route";
 import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
 import { reasonOf } from "../db/errors.ts";
+import { discountRoutes } from "../discounts/routes.ts";
 import { type DocumentedGrab, grabRoute, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
@@ -20,6 +21,7 @@ export type V1Deps = AuthDeps &
   CouponRouteDeps &
   Parameters<typeof saleRoutes>[0] &
   Parameters<typeof templateRoutes>[0] &
+  Parameters<typeof discountRoutes>[0] &
   Parameters<typeof grabRoutes>[0] & {
     readonly edge: Edge;
     readonly log: Log;
@@ -34,7 +36,8 @@ function routesOf(deps: V1Deps) {
     .route("/", templateRoutes(deps))
     .route("/", saleRoutes(deps))
     .route("/", grabRoutes(deps))
-    .route("/", couponRoutes(deps));
+    .route("/", couponRoutes(deps))
+    .route("/", discountRoutes(deps));
 }
 
 export type V1 = ReturnType<typeof routesOf>;

@@ -19,14 +19,15 @@ import { createCoupons } from "../coupons/service.ts";
 import { createSweep } from "../coupons/sweep.ts";
 import { createCouponWallet } from "../coupons/wallet.ts";
 import type { Database } from "../db/client.ts";
+import { createDiscounts } from "../discounts/service.ts";
 import type { Gates } from "../grab/gates.ts";
 import { createV1Grab } from "../grab/routes.ts";
 import type { Grabs } from "../grab/service.ts";
 import { createAnswers } from "../idempotency/service.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
-import { createTemplateLookup } from "../templates/cached.ts";
 import { createSaleParts, type SalePartsDeps } from "../sales/parts.ts";
+import { createTemplateLookup } from "../templates/cached.ts";
 import { createTemplates } from "../templates/service.ts";
 import type { Users } from "../users/service.ts";
 import { createV1, type V1Deps } from "./app.ts";
@@ -78,6 +79,7 @@ export function createV1Parts(deps: PartsDeps) {
     v1: createV1({
       ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons },
       ...{ templateStore, flash, views, stats },
+      discounts: createDiscounts({ db, clock }),
     }),
     salesNotWarm: () => saleParts.notWarm(),
     v1Grab: createV1Grab({
