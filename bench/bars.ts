@@ -52,9 +52,17 @@ const atLeast: Judge = (what, values, bar, aim, unit) => {
   return [{ what, value, bar, aim, unit, verdict }];
 };
 
+const defined = (values: (number | undefined)[]) => values.filter((value) => value !== undefined);
+
 /** The bars that this run has figures for. */
-export function judge(results: Results): Bar[] {
-  const { redis, figures, growth, auditing, recoveries, discounts } = results;
+export const judge = (results: Results): Bar[] => [
+  ...judgeGrabs(results),
+  ...judgeRecoveries(results),
+  ...judgeDiscounts(results),
+  ...judgeAuditing(results),
+];
+
+function judgeGrabs({ redis, figures, growth }: Results): Bar[] {
   const of = (scenario: string) => figures.filter((figure) => figure.scenario === scenario);
   const base = redis[0]?.perSecond;
   const ratios = (scenario: string) =>
@@ -66,75 +74,50 @@ export function judge(results: Results): Bar[] {
       .filter((classic) => classic.limits === limits)
       .map((classic) => cpu.api / classic.cpu.api),
   );
-  const closed = (size: number, from: "closedMs" | "afterRedisMs") =>
-    recoveries.filter(({ grants }) => grants === size).map((one) => one[from] / 1_000);
-  const defined = (values: (number | undefined)[]) => values.filter((value) => value !== undefined);
-  const micros = (what: "calculate" | "best") =>
-    discounts.filter((one) => one.what === what).map((one) => one.micros);
+  const lists = of("seller list").map(({ cpu }) => cpu.sum);
+  const persisted = defined(of("won").map(({ persistMs }) => persistMs && persistMs / 1_000));
+  const memory = defined(of("won").map(({ bytesPerGrant }) => bytesPerGrant));
+  const growths = growth ? [growth.ratio] : [];
   return [
     ...atLeast("won, requests/s against redis-benchmark", ratios("won"), 0.5, 1, "×"),
     ...atLeast("lost, requests/s against redis-benchmark", ratios("lost"), 0.8, 1.5, "×"),
     ...atMost("API CPU per won grab", api("won"), 45, 25, "µs"),
     ...atMost("API CPU per won grab of /v1 against the classic one", v1Ratios, 1.15, 1, "×"),
     ...atMost("API CPU per lost grab", api("lost"), 35, 18, "µs"),
-    ...atMost(
-      "seller's list of 20, CPU of all",
-      of("seller list").map(({ cpu }) => cpu.sum),
-      60,
-      30,
-      "µs",
-    ),
-    ...atMost(
-      "last row in MySQL after the last won grab",
-      defined(of("won").map(({ persistMs }) => persistMs && persistMs / 1_000)),
-      5,
-      1,
-      "s",
-    ),
-    ...atMost(
-      "memory per grant in Redis",
-      defined(of("won").map(({ bytesPerGrant }) => bytesPerGrant)),
-      120,
-      80,
-      "bytes",
-    ),
-    ...atMost(
-      "growth: CPU of all per won grab, loaded against empty",
-      growth ? [growth.ratio] : [],
-      1.3,
-      1.1,
-      "×",
-    ),
+    ...atMost("seller's list of 20, CPU of all", lists, 60, 30, "µs"),
+    ...atMost("last row in MySQL after the last won grab", persisted, 5, 1, "s"),
+    ...atMost("memory per grant in Redis", memory, 120, 80, "bytes"),
+    ...atMost("growth: CPU of all per won grab, loaded against empty", growths, 1.3, 1.1, "×"),
+  ];
+}
+
+function judgeRecoveries({ recoveries }: Results): Bar[] {
+  const closed = (size: number, from: "closedMs" | "afterRedisMs") =>
+    recoveries.filter(({ grants }) => grants === size).map((one) => one[from] / 1_000);
+  const slowest = recoveries.map(({ slowestMs }) => slowestMs);
+  return [
     ...atMost("grabs closed after kill -9 of Redis", closed(100_000, "closedMs"), 5, 2, "s"),
     ...atMost("the same, from Redis's first answer", closed(100_000, "afterRedisMs"), 1, 0.5, "s"),
     ...atMost("grabs closed, 1,000,000 grants rebuilt", closed(1_000_000, "closedMs"), 60, 30, "s"),
-    ...atMost(
-      "a recovery's slowest command in Redis",
-      recoveries.map(({ slowestMs }) => slowestMs),
-      20,
-      10,
-      "ms",
-    ),
-    ...atMost(
-      "discounts of 5 coupons for 20 items",
-      micros("calculate"),
-      300,
-      60,
-      "µs",
-    ),
-    ...atMost(
-      "best combination of 20 coupons",
-      micros("best").map((value) => value / 1_000),
-      5,
-      2,
-      "ms",
-    ),
-    ...(auditing
-      ? [
-          ...atMost("audit of 1,000,000 grants", [auditing.seconds], 20, 10, "s"),
-          ...atMost("memory of that audit", [auditing.megabytes], 300, 250, "MB"),
-          ...atMost("its slowest command in Redis", [auditing.slowestMs], 20, 10, "ms"),
-        ]
-      : []),
+    ...atMost("a recovery's slowest command in Redis", slowest, 20, 10, "ms"),
+  ];
+}
+
+function judgeDiscounts({ discounts }: Results): Bar[] {
+  const micros = (what: "calculate" | "best") =>
+    discounts.filter((one) => one.what === what).map((one) => one.micros);
+  const best = micros("best").map((value) => value / 1_000);
+  return [
+    ...atMost("discounts of 5 coupons for 20 items", micros("calculate"), 300, 60, "µs"),
+    ...atMost("best combination of 20 coupons", best, 5, 2, "ms"),
+  ];
+}
+
+function judgeAuditing({ auditing }: Results): Bar[] {
+  if (!auditing) return [];
+  return [
+    ...atMost("audit of 1,000,000 grants", [auditing.seconds], 20, 10, "s"),
+    ...atMost("memory of that audit", [auditing.megabytes], 300, 250, "MB"),
+    ...atMost("its slowest command in Redis", [auditing.slowestMs], 20, 10, "ms"),
   ];
 }

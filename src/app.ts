@@ -3,6 +3,7 @@
 
 import type { Server } from "bun";
 import { Hono } from "hono";
+import { createAdmission } from "./admission.ts";
 import type { Revocations } from "./auth/revocations.ts";
 import type { Throttle } from "./auth/throttle.ts";
 import type { Tokens } from "./auth/token.ts";
@@ -12,7 +13,6 @@ import type { Config } from "./config.ts";
 import { reasonOf } from "./db/errors.ts";
 import type { createV1Grab } from "./grab/routes.ts";
 import type { Grabs } from "./grab/service.ts";
-import { limits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import { methodsIn } from "./methods.ts";
 import { isOutage } from "./outage.ts";
@@ -76,14 +76,9 @@ function unmatched(routes: readonly Pick<Route, "method" | "pattern">[]) {
   };
 }
 
-export function createApp(deps: AppDeps): App {
-  const { config, log, health, metrics, revocations, v1, v1Grab } = deps;
-  const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
-  let inFlight = 0;
-  let bodiesInFlight = 0;
-
-  /** Nothing of the error is told but an id; the log has the rest under the same id. */
-  function failed(error: unknown, method: string, pattern: string): Response {
+/** Nothing of an error is told but an id; the log has the rest under the same id. */
+function failureAnswer(log: Log) {
+  return (error: unknown, method: string, pattern: string): Response => {
     const requestId = crypto.randomUUID();
     const own = { "X-Request-Id": requestId };
     const event = { requestId, method, pattern, reason: reasonOf(error) };
@@ -94,33 +89,31 @@ export function createApp(deps: AppDeps): App {
     const stack = error instanceof Error ? error.stack?.split("\n    at ").slice(1, 9) : undefined;
     log.error({ ...event, stack }, "request failed");
     return refuse(500, `Something went wrong. Please report it with the id ${requestId}.`, own);
-  }
+  };
+}
 
-  /** Whether there is room for one more. Bodies come as slowly as their senders like, and must leave room for grabs. */
-  const hasRoom = (bodies: number): boolean =>
-    inFlight < limits.httpInFlightRequestsMax &&
-    bodies * bodiesInFlight < limits.httpInFlightBodiesMax &&
-    // Before the revoked tokens are known, one that was logged out would be let in.
-    revocations.loaded();
+export function createApp(deps: AppDeps): App {
+  const { config, log, health, metrics, revocations, v1, v1Grab } = deps;
+  const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
+  // Before the revoked tokens are known, one that was logged out would be let in.
+  const admission = createAdmission(() => revocations.loaded());
+  const failed = failureAnswer(log);
 
   /** Every request of a route: bounded, answered whatever happens, counted. */
   const guarded = ({ method, pattern, bodiless, handle }: Route) => {
     const bodies = method === "POST" && !bodiless ? 1 : 0;
     return async (c: Edge): Promise<Response> => {
-      if (!hasRoom(bodies)) {
+      if (!admission.enter(bodies)) {
         metrics.request(method, pattern, 503);
         return busy();
       }
-      inFlight++;
-      bodiesInFlight += bodies;
       let response: Response;
       try {
         response = await handle(c);
       } catch (error) {
         response = failed(error, method, pattern);
       }
-      inFlight--;
-      bodiesInFlight -= bodies;
+      admission.leave(bodies);
       metrics.request(method, pattern, response.status);
       return response;
     };
@@ -137,17 +130,14 @@ export function createApp(deps: AppDeps): App {
   // The rest of /v1 counts its requests and refuses by itself.
   const behind = async (c: Edge): Promise<Response> => {
     const bodies = WITH_BODY.has(c.req.method) ? 1 : 0;
-    if (!hasRoom(bodies)) {
+    if (!admission.enter(bodies)) {
       metrics.request(c.req.method, "/v1", 503);
       return problemResponse("unavailable");
     }
-    inFlight++;
-    bodiesInFlight += bodies;
     try {
       return await v1.fetch(c.req.raw, { server: c.env });
     } finally {
-      inFlight--;
-      bodiesInFlight -= bodies;
+      admission.leave(bodies);
     }
   };
   for (const pattern of V1_PATTERNS) hono.all(pattern, behind);
