@@ -41,5 +41,5 @@ test("sales that are open or open soon are warmed with their templates, and no o
   );
   const ids = made.map(({ id }) => id);
   expect(asked.sales).toEqual([ids[2], ids[1], ids[0]].map(Number));
-  expect(asked.templates.toSorted()).toEqual([10, 11]);
+  expect(asked.templates.toSorted((a, b) => a - b)).toEqual([10, 11]);
 });
