@@ -209,6 +209,31 @@ test("finished many times at once, a change is made once", async () => {
   expect(await agreed(saleId)).toMatchObject({ total: 20, version: 1 });
 });
 
+test("MySQL has a raised total and an opened sale before Redis, a lowered total and a pause after it", async () => {
+  const totalAndState = async (change: SaleChange, state?: "paused") => {
+    const saleId = await soldSale();
+    if (state) await living().change(requestOf(saleId, "pause", { state }));
+    await halfMake("before", requestOf(saleId, "change", change));
+    const [row] = await engine.pool.db.select().from(sales).where(eq(sales.id, saleId));
+    return [row?.total, row?.state];
+  };
+  expect(await totalAndState({ total: 20 })).toEqual([20, "open"]);
+  expect(await totalAndState({ state: "open" }, "paused")).toEqual([10, "open"]);
+  expect(await totalAndState({ total: 5 })).toEqual([10, "open"]);
+  expect(await totalAndState({ state: "paused" })).toEqual([10, "open"]);
+});
+
+test("twice with one key, a restock adds once", async () => {
+  const saleId = await soldSale();
+  const edit = ({ total }: { total: number }) => ({ total: total + 5 });
+  const requestKey = String(saleId).padStart(64, "f");
+  const restock = requestOf(saleId, "restock", {}, { edit, requestKey });
+  await halfMake("after", restock);
+  for (let round = 0; round < 3; round += 1)
+    expect(await living().change(restock)).toEqual({ kind: "done" });
+  expect(await agreed(saleId)).toMatchObject({ total: 15, version: 1 });
+});
+
 test("somebody else's half-made change is finished before the next one", async () => {
   const saleId = await soldSale();
   await halfMake("before", requestOf(saleId, "restock", { total: 20 }));

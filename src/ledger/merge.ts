@@ -11,7 +11,7 @@ import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
-import { type SaleRow, saleFields, warmSalesPage } from "../sales/stored.ts";
+import { beforePending, saleFields, type SaleRow, storedSale, warmSalesPage } from "../sales/stored.ts";
 import { sales } from "../sales/table.ts";
 import { countedInRedis, damagedOf, isWrongType } from "./compare.ts";
 import { insertFound } from "./insert.ts";
@@ -101,13 +101,16 @@ async function mergeSale(
   const granted = highest;
   await voidUnknown(recovery, sale.id, granted);
   const settled = await settle(recovery, sale, granted);
-  await decideUnfinished(recovery, sale.id, settled, version);
+  const { db } = recovery.connection;
+  const before = await storedSale(db, sale.id);
+  if (before?.pending) await decideUnfinished(recovery, sale.id, settled, version);
   if (wild.length > 0) await reportWild(recovery, sale, wild);
-  const [row] = await recovery.connection.db.select().from(sales).where(eq(sales.id, sale.id));
+  const row = await storedSale(db, sale.id);
   if (!row) throw new Error(`sale ${sale.id} is gone from MySQL`);
   const { key, name, users } = await rebuildWinners(recovery, row);
   const keys = saleKeys(sale.id);
-  const fields = saleFields({ ...row, ...settled });
+  // A change that has begun since is not in Redis before the gate is open.
+  const fields = saleFields({ ...beforePending(row), ...settled });
   const reply = await recovery.run(
     swapSource,
     [keys.gate, keys.sale, keys.winners, key, keys.rebuilds],

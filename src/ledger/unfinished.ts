@@ -55,8 +55,13 @@ function verdictOn(
   return isForUnopened(change) && opened ? "refused" : "applied";
 }
 
-/** Pauses a sale in MySQL, as a change that is whole at once: Redis gets it with the rebuilt sale. */
+/**
+ * Pauses a sale in MySQL, as a change that is whole at once: Redis gets it with the rebuilt sale. A change that has
+ * begun meanwhile is refused: it would have the same version.
+ */
 export async function pauseWithin(tx: Transaction, saleId: number, reason: string): Promise<void> {
+  const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
+  if (pending) await settle(tx, pending, "refused");
   const sale = await lockSale(tx, saleId);
   if (!sale || sale.state === "paused") return;
   const version = sale.version + 1;

@@ -1,0 +1,78 @@
+// Ways to break the changes of sales, which live in two stores.
+
+import { replace } from "./edits.ts";
+import type { Mutant } from "./mutant.ts";
+
+const RECOVERY = "test/sale-recovery.test.ts";
+
+export const saleMutants: readonly Mutant[] = [
+  {
+    name: "lower-in-mysql-first",
+    what: "a total is lowered in MySQL before Redis has compared it with what is held",
+    edits: [
+      {
+        path: "src/sales/changes.ts",
+        edit: replace("change.total > total ? { total: change.total }", "total > 0 ? { total: change.total }"),
+      },
+    ],
+    caughtBy: {
+      file: RECOVERY,
+      title:
+        "MySQL has a raised total and an opened sale before Redis, a lowered total and a pause after it",
+    },
+  },
+  {
+    name: "change-without-version",
+    what: "the script makes a change again that the sale has already",
+    edits: [
+      {
+        path: "src/grab/change.lua",
+        edit: replace('tonumber(facts[6] or "0") >= tonumber(version)', "false"),
+      },
+    ],
+    caughtBy: {
+      file: "test/scripts.test.ts",
+      title: "does nothing to a sale that has a change of the same version",
+    },
+    quick: true,
+  },
+  {
+    name: "restock-again",
+    what: "a restock does not ask whether its key has been here",
+    edits: [
+      {
+        path: "src/sales/changes.ts",
+        edit: replace("if (made.fresh === 1 &&", "if (made.fresh > 1 &&"),
+      },
+    ],
+    caughtBy: { file: RECOVERY, title: "twice with one key, a restock adds once" },
+  },
+  {
+    name: "rebuild-forgets-changes",
+    what: "a recovery rebuilds a sale without deciding its half-made change",
+    edits: [
+      {
+        path: "src/ledger/merge.ts",
+        edit: replace("if (before?.pending) await", "if (before === null) await"),
+      },
+    ],
+    caughtBy: {
+      file: RECOVERY,
+      title: "a change that was half-made before Redis had it is made in the rebuilt sale",
+    },
+  },
+  {
+    name: "pause-outlives-epoch",
+    what: "a pause for what was found is made in a later epoch too",
+    edits: [
+      {
+        path: "src/grab/change.lua",
+        edit: replace('if bound ~= "" and bound ~= epoch then', "if false then"),
+      },
+    ],
+    caughtBy: {
+      file: "test/audit-live.test.ts",
+      title: "what was found before a recovery pauses nothing after it",
+    },
+  },
+];
