@@ -75,6 +75,23 @@ describe("the best combination", () => {
     expect({ codes, discount }).toEqual({ codes: ["C1", "C2", "C3"], discount: 1_000 });
   });
 
+  test("of many that take off everything is made of the coupons that expire first", () => {
+    const coupons = [20, 21, 22, 23].map((day, i) =>
+      coupon(`C${i}`, amount(500 + i), { expiresAt: new Date(`2030-02-${day}T00:00:00Z`) }),
+    );
+    const { codes, discount } = bestOf(order([1_000]), coupons);
+    expect({ codes, discount }).toEqual({ codes: ["C0", "C1"], discount: 1_000 });
+  });
+
+  test("has amounts before a percentage of the same items, each worth its part", () => {
+    const coupons = [
+      coupon("A", amount(300)),
+      coupon("B", amount(200)),
+      coupon("C", percent(5_000)),
+    ];
+    expect(bestOf(order([1_000]), coupons)).toEqual({ codes: ["A", "B", "C"], discount: 750 });
+  });
+
   test("does not spend a coupon that adds nothing", () => {
     const coupons = [
       coupon("A", amount(300)),

@@ -69,7 +69,8 @@ function budgetUsesLeft(template: TemplateRow): number | null {
 
 async function walletOf(db: Database, userId: number, rows: readonly Row[]): Promise<Wallet> {
   const uses = await usesOf(db, userId, rows);
-  const found = rows.map(({ template, now: _, ...coupon }): Found => {
+  const found = rows.map(({ template, ...row }): Found => {
+    const { now: _, ...coupon } = row;
     const { id, name, state, userLimit, ...terms } = factsOf(template);
     return {
       ...coupon,

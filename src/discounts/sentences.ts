@@ -19,7 +19,7 @@ function decimalsOf(currency: string): number {
 }
 
 /** 320 CNY in minor units is "3.20 CNY", 320 JPY is "320 JPY". Exact: no division of floating point. */
-export function money(amount: number, currency: string): string {
+function money(amount: number, currency: string): string {
   const digits = decimalsOf(currency);
   const text = String(amount).padStart(digits + 1, "0");
   const whole = text.slice(0, text.length - digits);
