@@ -14,6 +14,7 @@ export interface Metrics {
 export interface Gauges {
   grabsWaiting(): number;
   gatesOpen(): number;
+  eventClients(): number;
   poolWaiting(): number;
   poolBusy(): number;
   ledgerRestarts(): number;
@@ -80,6 +81,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     });
   live("doorbuster_grabs_waiting", "Attempts that wait for a script call.", gauges.grabsWaiting);
   live("doorbuster_gates_open", "Shards whose gate is open on this process.", gauges.gatesOpen);
+  live("doorbuster_event_clients", "Clients that watch a sale.", gauges.eventClients);
   live("doorbuster_mysql_pool_waiting", "Queries that wait for a connection.", gauges.poolWaiting);
   live("doorbuster_mysql_pool_busy", "Connections in use.", gauges.poolBusy);
   live(

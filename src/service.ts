@@ -85,6 +85,8 @@ export function startService(config: Config, log: Log, tracing?: Tracing): Servi
     health.isStopping();
     leaving = true;
     await sleep(graceMs);
+    // These do not end by themselves, and the server waits for all requests.
+    parts.events.stop();
     await Promise.race([server.stop(), sleep(limits.stopRequestsMs)]);
     await server.stop(true);
     stopping.abort();
@@ -153,6 +155,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const metrics = createMetrics({
     grabsWaiting: queue.waiting,
     gatesOpen: () => gates.openCount(),
+    eventClients: () => v1Parts.events.clients,
     ...poolGauges(pool),
     ledgerRestarts: () => thread?.restarts() ?? 0,
     salesNotWarm: () => v1Parts.salesNotWarm().length,
@@ -243,5 +246,6 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
       ...{ v1: v1Parts.v1, v1Grab: v1Parts.v1Grab },
     },
   };
-  return { appDeps, health, metrics, stopping, open, close, ledger: () => thread };
+  const { events } = v1Parts;
+  return { appDeps, health, metrics, stopping, open, close, events, ledger: () => thread };
 }

@@ -7,6 +7,7 @@ import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
 import { reasonOf } from "../db/errors.ts";
 import { discountRoutes } from "../discounts/routes.ts";
+import { type EventRouteDeps, eventRoutes } from "../events/routes.ts";
 import { type DocumentedGrab, grabRoute, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
@@ -19,6 +20,7 @@ import type { Edge, V1Env } from "./edge.ts";
 
 export type V1Deps = AuthDeps &
   CouponRouteDeps &
+  EventRouteDeps &
   Parameters<typeof saleRoutes>[0] &
   Parameters<typeof templateRoutes>[0] &
   Parameters<typeof discountRoutes>[0] &
@@ -36,6 +38,7 @@ function routesOf(deps: V1Deps) {
     .route("/", templateRoutes(deps))
     .route("/", saleRoutes(deps))
     .route("/", grabRoutes(deps))
+    .route("/", eventRoutes(deps))
     .route("/", couponRoutes(deps))
     .route("/", discountRoutes(deps));
 }

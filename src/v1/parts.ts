@@ -20,6 +20,7 @@ import { createSweep } from "../coupons/sweep.ts";
 import { createCouponWallet } from "../coupons/wallet.ts";
 import type { Database } from "../db/client.ts";
 import { createDiscounts } from "../discounts/service.ts";
+import { SaleEvents } from "../events/service.ts";
 import type { Gates } from "../grab/gates.ts";
 import { createV1Grab } from "../grab/routes.ts";
 import type { Grabs } from "../grab/service.ts";
@@ -74,13 +75,16 @@ export function createV1Parts(deps: PartsDeps) {
   const pending = createPending({ ...deps, codes, templates });
   const wallet = createCouponWallet({ db, pending, templates });
   const coupons = createCoupons({ db, wallet });
+  const exists = async (id: number) => (await grabSales.get(id)) !== undefined;
+  const events = new SaleEvents({ ...deps, exists });
   const { durability } = config;
   return {
     v1: createV1({
       ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons },
-      ...{ templateStore, flash, views, stats },
+      ...{ templateStore, flash, views, stats, events },
       discounts: createDiscounts({ db, clock }),
     }),
+    events,
     salesNotWarm: () => saleParts.notWarm(),
     v1Grab: createV1Grab({
       ...{ tokens, keys, grabSales, grabs, codes, durability },
