@@ -75,43 +75,48 @@ async function roomFor(
 
 const dayAgo = sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
 
-export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps): FlashSales {
-  const insert = (by: Asker, input: NewFlashSale): Promise<MakeOutcome> =>
-    db.transaction(async (tx): Promise<MakeOutcome> => {
-      const { name: actor, requestKey } = by;
-      const template = await lockTemplate(tx, input.templateId, by.owner);
-      if (!template) return { kind: "no_template" };
-      if (requestKey !== null) {
-        // A key is good for a day; one that comes again later stands for a new request.
-        const isMine = eq(sales.requestKey, requestKey);
-        await tx
-          .update(sales)
-          .set({ requestKey: null })
-          .where(and(isMine, lt(sales.createdAt, dayAgo)));
-        const [made] = await tx.select({ id: sales.id }).from(sales).where(isMine);
-        if (made) return { kind: "made", saleId: made.id };
-      }
-      const refusal = await roomFor(tx, template, input.total);
-      if (refusal) return refusal;
-      const { opensAt, closesAt, ...rest } = input;
-      const [sale] = await tx
-        .insert(sales)
-        .values({
-          ...{ ...rest, sellerId: template.sellerId, nameKey: saleNameKey(input.name), requestKey },
-          opensAt: opensAt === null ? null : new Date(opensAt),
-          closesAt: closesAt === null ? null : new Date(closesAt),
-          ...{ state: "open", codeKey: codes.current },
-        })
-        .$returningId();
-      const saleId = (sale as { id: number }).id;
-      const { total, userLimit, grabsPerSecond } = input;
-      await tx.insert(saleChanges).values({
-        ...{ saleId, version: 0, action: "create", before: {}, reason: "", actor },
-        after: { total, userLimit, grabsPerSecond, opensAt, closesAt, state: "open" },
-      });
-      return { kind: "made", saleId };
+/** Makes the row, holding the template. Throws MySQL's error, the duplicate of a name among them. */
+const insertSale = (
+  { db, codes }: Pick<FlashDeps, "db" | "codes">,
+  by: Asker,
+  input: NewFlashSale,
+): Promise<MakeOutcome> =>
+  db.transaction(async (tx): Promise<MakeOutcome> => {
+    const { name: actor, requestKey } = by;
+    const template = await lockTemplate(tx, input.templateId, by.owner);
+    if (!template) return { kind: "no_template" };
+    if (requestKey !== null) {
+      // A key is good for a day; one that comes again later stands for a new request.
+      const isMine = eq(sales.requestKey, requestKey);
+      await tx
+        .update(sales)
+        .set({ requestKey: null })
+        .where(and(isMine, lt(sales.createdAt, dayAgo)));
+      const [made] = await tx.select({ id: sales.id }).from(sales).where(isMine);
+      if (made) return { kind: "made", saleId: made.id };
+    }
+    const refusal = await roomFor(tx, template, input.total);
+    if (refusal) return refusal;
+    const { opensAt, closesAt, ...rest } = input;
+    const [sale] = await tx
+      .insert(sales)
+      .values({
+        ...{ ...rest, sellerId: template.sellerId, nameKey: saleNameKey(input.name), requestKey },
+        opensAt: opensAt === null ? null : new Date(opensAt),
+        closesAt: closesAt === null ? null : new Date(closesAt),
+        ...{ state: "open", codeKey: codes.current },
+      })
+      .$returningId();
+    const saleId = (sale as { id: number }).id;
+    const { total, userLimit, grabsPerSecond } = input;
+    await tx.insert(saleChanges).values({
+      ...{ saleId, version: 0, action: "create", before: {}, reason: "", actor },
+      after: { total, userLimit, grabsPerSecond, opensAt, closesAt, state: "open" },
     });
+    return { kind: "made", saleId };
+  });
 
+export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps): FlashSales {
   /** A change by somebody: a sale that is not theirs is unknown to them. */
   function ask(
     by: Asker,
@@ -149,7 +154,7 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
       if (fault) return fault;
       let outcome: MakeOutcome;
       try {
-        outcome = await insert(by, input);
+        outcome = await insertSale({ db, codes }, by, input);
       } catch (error) {
         if (isDuplicate(error)) return { kind: "name_taken" };
         throw error;

@@ -20,7 +20,7 @@ export const plainText = (charsMin: number, charsMax: number) =>
     .refine((value) => [...value].length >= charsMin && [...value].length <= charsMax, {
       error: `Use ${charsMin} to ${charsMax} characters.`,
     })
-    .openapi({ minLength: charsMin, maxLength: charsMax });
+    .openapi({ description: `${charsMin} to ${charsMax} characters.` });
 
 const idList = z
   .array(z.string().regex(/^[\w.:-]{1,64}$/, "Use 1 to 64 of: letters, digits, _ . : -"))

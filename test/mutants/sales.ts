@@ -12,7 +12,10 @@ export const saleMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/sales/changes.ts",
-        edit: replace("change.total > total ? { total: change.total }", "total > 0 ? { total: change.total }"),
+        edit: replace(
+          "change.total > total ? { total: change.total }",
+          "total > 0 ? { total: change.total }",
+        ),
       },
     ],
     caughtBy: {
@@ -31,7 +34,7 @@ export const saleMutants: readonly Mutant[] = [
       },
     ],
     caughtBy: {
-      file: "test/scripts.test.ts",
+      file: "test/change-script.test.ts",
       title: "does nothing to a sale that has a change of the same version",
     },
     quick: true,

@@ -1,0 +1,212 @@
+// What a seller does to a sale of /v1, before it opens and afterwards.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
+import { saleKeys } from "../src/redis/keys.ts";
+import { saleChanges } from "../src/sales/table.ts";
+import { startApi, type TestApi } from "./harness/api.ts";
+import { freshName, mintCustomer } from "./harness/http.ts";
+import { inMs, makeSale, mint, type Someone } from "./harness/sellers.ts";
+import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { type Behind, behind } from "./harness/service.ts";
+import { until } from "./harness/until.ts";
+import { v1 } from "./harness/v1.ts";
+
+let api: TestApi;
+let past: Behind;
+let seller: Someone;
+let other: Someone;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  [api, past] = await Promise.all([startApi(settings), behind(settings)]);
+  [seller, other] = [await mint("seller"), await mint("seller")];
+});
+afterAll(stopEverything);
+
+const HOUR = 3_600_000;
+const call = (what: string, who: Someone | undefined, body?: object, rest: object = {}) =>
+  v1(api.url, what, { token: who?.token, ...(body && { body }), ...rest });
+const of = (id: number, what: string, body?: object, rest: object = {}) => {
+  const [method, path = ""] = what.split(" ");
+  return call(`${method} /v1/sales/${id}${path}`, seller, body, rest);
+};
+const sale = (fields: object = {}) => makeSale(api.url, seller, fields);
+const hash = (id: number) => past.redis.hgetall(saleKeys(id).sale);
+
+async function grab(id: number): Promise<string> {
+  const { token } = await mintCustomer();
+  const { status, body } = await v1(api.url, `POST /v1/sales/${id}/grab`, { token });
+  return status === 201 ? "won" : body.code;
+}
+async function sell(id: number, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) expect(await grab(id)).toBe("won");
+}
+
+describe("before it opens", () => {
+  test("a sale changes in everything but its name", async () => {
+    const id = await sale({ opensAt: inMs(HOUR) });
+    const change = {
+      ...{ total: 5, userLimit: 3, opensAt: inMs(2 * HOUR), closesAt: inMs(3 * HOUR) },
+      grabsPerSecond: 7,
+    };
+    const changed = await of(id, "PATCH ", change);
+    expect(changed.status).toBe(200);
+    expect(changed.body).toMatchObject(change);
+    expect(await hash(id)).toMatchObject({ total: "5", limit: "3", rate: "7", version: "1" });
+    expect((await of(id, "PATCH ", { name: "another" })).status).toBe(422);
+    expect((await of(id, "PATCH ", { closesAt: inMs(HOUR) })).body.errors[0].pointer).toBe(
+      "/closesAt",
+    );
+    await of(id, "PATCH ", { opensAt: null, closesAt: null, userLimit: 1 });
+    expect(await grab(id)).toBe("won");
+  });
+
+  test("it is deleted with all that there is of it, and its name is free", async () => {
+    const name = freshName("sale");
+    const id = await sale({ name, opensAt: inMs(HOUR) });
+    expect((await of(id, "DELETE ")).status).toBe(204);
+    expect(await past.redis.exists(saleKeys(id).sale)).toBe(0);
+    expect((await call(`GET /v1/sales/${id}`, undefined)).status).toBe(404);
+    expect((await of(id, "DELETE ")).status).toBe(404);
+    expect(await sale({ name })).toBeGreaterThan(id);
+  });
+});
+
+describe("once it is open", () => {
+  test("its total goes up, and down to what is held, and not below", async () => {
+    const id = await sale();
+    await sell(id, 4);
+    const below = await of(id, "PATCH ", { total: 3 });
+    expect([below.status, below.body.code, below.body.held]).toEqual([409, "below_granted", 4]);
+    expect((await hash(id)).total).toBe("10");
+    const level = await of(id, "PATCH ", { total: 4 });
+    expect([level.status, level.body.left]).toEqual([200, 0]);
+    expect(await grab(id)).toBe("sold_out");
+    expect((await of(id, "PATCH ", { total: 5 })).status).toBe(200);
+    expect(await grab(id)).toBe("won");
+  });
+
+  test.each([
+    ["its limit", { userLimit: 2 }],
+    ["its opening", { opensAt: inMs(HOUR) }],
+    ["its rate", { grabsPerSecond: 1 }],
+    ["its opening with its total", { opensAt: inMs(HOUR), total: 20 }],
+  ])("%s stays", async (_, change) => {
+    const id = await sale();
+    const { status, body } = await of(id, "PATCH ", change);
+    expect([status, body.code]).toEqual([409, "sale_opened"]);
+    expect((await hash(id)).total).toBe("10");
+  });
+
+  test("it cannot be deleted", async () => {
+    const id = await sale();
+    expect((await of(id, "DELETE ")).body.code).toBe("sale_opened");
+    expect(await grab(id)).toBe("won");
+  });
+
+  test("its end can be brought forward and put off", async () => {
+    const id = await sale({ closesAt: inMs(HOUR) });
+    await of(id, "PATCH ", { closesAt: inMs(-1_000) });
+    expect(await grab(id)).toBe("ended");
+    await of(id, "PATCH ", { closesAt: inMs(HOUR) });
+    expect(await grab(id)).toBe("won");
+  });
+
+  test("what it was already is no change", async () => {
+    const id = await sale();
+    expect((await of(id, "PATCH ", { total: 10, userLimit: 1 })).status).toBe(200);
+    expect((await hash(id)).version).toBeUndefined();
+  });
+});
+
+describe("pausing", () => {
+  test("is answered when no grab can win any more, and resuming lets it go on", async () => {
+    const id = await sale();
+    const paused = await of(id, "POST /pause");
+    expect([paused.status, paused.body.state]).toEqual([200, "paused"]);
+    expect(await grab(id)).toBe("paused");
+    expect((await of(id, "POST /pause")).status).toBe(200);
+    expect((await of(id, "POST /resume")).body.state).toBe("open");
+    expect(await grab(id)).toBe("won");
+  });
+
+  test("is for the seller alone", async () => {
+    const id = await sale();
+    for (const action of ["pause", "resume"]) {
+      expect((await call(`POST /v1/sales/${id}/${action}`, other)).status).toBe(404);
+    }
+    expect((await call(`POST /v1/sales/${id}/pause`, await mint("customer"))).status).toBe(403);
+    expect((await call(`POST /v1/sales/${id}/pause`, undefined)).status).toBe(401);
+    expect((await call(`GET /v1/sales/${id}/stats`, other)).status).toBe(404);
+    expect((await call(`DELETE /v1/sales/${id}`, other)).status).toBe(404);
+    expect((await call(`PATCH /v1/sales/${id}`, other, { total: 1 })).status).toBe(404);
+    expect((await call(`POST /v1/sales/${id}/pause`, await mint("admin"))).status).toBe(200);
+  });
+});
+
+describe("restocking", () => {
+  test("adds units to a sale that is sold out, at once", async () => {
+    const id = await sale({ total: 1 });
+    await sell(id, 1);
+    for (let i = 0; i < 3; i += 1) expect(await grab(id)).toBe("sold_out");
+    const { status, body } = await of(id, "POST /restock", { units: 2, reason: "found more" });
+    expect([status, body.total, body.left]).toEqual([200, 3, 2]);
+    expect(await grab(id)).toBe("won");
+  });
+
+  test("twice with one key adds once, also when the two come at once", async () => {
+    const id = await sale();
+    const add = () => of(id, "POST /restock", { units: 5, reason: "once" }, { key: `add-${id}` });
+    const both = await Promise.all([add(), add()]);
+    const late = await add();
+    for (const { status } of both) expect([200, 409]).toContain(status);
+    expect(late.body.total).toBe(15);
+    expect((await hash(id)).total).toBe("15");
+    const history = await past.db.select().from(saleChanges).where(eq(saleChanges.saleId, id));
+    expect(history.map(({ action }) => action)).toEqual(["create", "restock"]);
+  });
+
+  test("many times at once adds each time", async () => {
+    const id = await sale();
+    const add = (i: number) => of(id, "POST /restock", { units: 1, reason: `number ${i}` });
+    const all = await Promise.all(Array.from({ length: 10 }, (_, i) => add(i)));
+    const done = all.filter(({ status }) => status === 200).length;
+    await until("all of them", async () => (await hash(id)).total === String(10 + done));
+    expect(done).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ["without a reason", { units: 1 }],
+    ["with an empty reason", { units: 1, reason: "" }],
+    ["of nothing", { units: 0, reason: "x" }],
+    ["beyond what a sale may have", { units: 10_000_000, reason: "x" }],
+  ])("%s is refused", async (_, body) => {
+    expect((await of(await sale(), "POST /restock", body)).status).toBe(422);
+  });
+});
+
+test("stats tell how it went and who did what, and why", async () => {
+  const id = await sale({ total: 3 });
+  await sell(id, 3);
+  await of(id, "PATCH ", { closesAt: inMs(HOUR) });
+  const stats = await until("all recorded", async () => {
+    const { body } = await of(id, "GET /stats");
+    return body.recorded === 3 && body;
+  });
+  expect(stats).toMatchObject({ granted: 3, returned: 0, left: 0 });
+  expect(stats.soldOutAt).toMatch(/Z$/);
+  expect(stats.grantsPerSecond).toBeGreaterThan(0);
+  const actor = `user:${seller.id}`;
+  expect(stats.history).toMatchObject([
+    { version: 1, action: "change", before: { closesAt: null }, actor },
+    { version: 0, action: "create", after: { total: 3 }, actor },
+  ]);
+  await of(id, "POST /restock", { units: 1, reason: "one was found" });
+  const { body } = await of(id, "GET /stats");
+  expect([body.soldOutAt, body.left]).toEqual([null, 1]);
+  expect(body.history[0]).toMatchObject({
+    ...{ action: "restock", reason: "one was found", before: { total: 3 }, after: { total: 4 } },
+  });
+});
