@@ -60,9 +60,10 @@ async function write(name: string): Promise<void> {
   await told;
 }
 
+/** A loader's slowness. */
 const later = (milliseconds: number): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, milliseconds);
+  setTimeout(() => resolve(), milliseconds);
   return promise;
 };
 

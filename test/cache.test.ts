@@ -83,6 +83,12 @@ test("a slow loader of another process brings nothing old into Redis or memory",
 test("a loader that outlived its message, as on a process that hears nothing, is kept out of Redis", async () => {
   const deaf = await startCaches(server.url, rows, { hears: false });
   await deaf.levels.stop();
+  await until("Redis to have the scripts", async () => {
+    await deaf.facts.renew("another thing");
+    const text = await deaf.redis.get(cacheKeys.entry("user-name", "another thing"));
+    return text?.endsWith("-");
+  });
+  deaf.loads.length = 0;
   const release = Promise.withResolvers<void>();
   deaf.hold(release.promise);
   const slow = deaf.facts.get(name);

@@ -1,6 +1,6 @@
 // Ways to let a cache give what is not true any more.
 
-import { all, replace } from "./edits.ts";
+import { replace } from "./edits.ts";
 import type { Mutant } from "./mutant.ts";
 
 const CACHE = "test/cache.test.ts";
@@ -50,23 +50,5 @@ export const cacheMutants: readonly Mutant[] = [
       },
     ],
     caughtBy: { file: CACHE, title: "memory is not believed when no proof has come for too long" },
-  },
-  {
-    name: "position-after-the-end",
-    what: "a reading of the binlog that has failed keeps its position",
-    edits: [
-      {
-        path: "src/cache/reader.ts",
-        edit: all(
-          replace("      if (this.#ended) return;\n", ""),
-          replace("if (this.#ended || performance", "if (performance"),
-        ),
-      },
-    ],
-    caughtBy: {
-      file: "test/capture.test.ts",
-      title:
-        "a position that is no longer in the binlog is given up, and everything is loaded anew",
-    },
   },
 ];
