@@ -5,6 +5,7 @@ import type { Auditing } from "./auditing.ts";
 import type { BareFigure, RedisFigure } from "./baselines.ts";
 import type { CacheFigure } from "./cache.ts";
 import type { DiscountFigure } from "./discounts.ts";
+import type { EventsFigure } from "./events.ts";
 import type { Figure } from "./figures.ts";
 import type { Growth } from "./growth.ts";
 import type { RecoveryFigure } from "./recovery.ts";
@@ -19,6 +20,7 @@ export interface Results {
   readonly recoveries: readonly RecoveryFigure[];
   readonly cache: readonly CacheFigure[];
   readonly discounts: readonly DiscountFigure[];
+  readonly events: EventsFigure | undefined;
 }
 
 export interface Bar {

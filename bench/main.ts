@@ -8,6 +8,7 @@ import { judge, type Results } from "./bars.ts";
 import { type BaseLines, meanOf, measureBaseLines } from "./baselines.ts";
 import { measureCache } from "./cache.ts";
 import { measureDiscounts } from "./discounts.ts";
+import { measureEvents } from "./events.ts";
 import { GRABS, runGrabs } from "./grabs.ts";
 import { measureGrowth } from "./growth.ts";
 import { describeMachine } from "./machine.ts";
@@ -29,7 +30,7 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
   const run = { connections, seconds, warmUpSeconds };
   const results: { -readonly [Name in keyof Results]: Results[Name] } = {
     ...{ bare: undefined, redis: [], figures: [], growth: undefined, auditing: undefined },
-    ...{ recoveries: [], cache: [], discounts: [] },
+    ...{ recoveries: [], cache: [], discounts: [], events: undefined },
   };
   const base = { connections, seconds: Math.min(seconds, BASE_SECONDS_MAX) };
   let before: BaseLines | undefined;
@@ -45,6 +46,8 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
       results.cache = measureCache();
     } else if (part === "discounts") {
       results.discounts = measureDiscounts();
+    } else if (part === "events") {
+      results.events = await measureEvents(bench);
     } else if (part === "recovery") {
       results.recoveries = await measureRecovery(bench);
     } else if (isReads(part)) {

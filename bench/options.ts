@@ -15,6 +15,7 @@ export const PARTS = [
   "recovery",
   "cache",
   "discounts",
+  "events",
 ] as const;
 export type Part = (typeof PARTS)[number];
 

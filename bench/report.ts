@@ -200,6 +200,29 @@ function remarks({ figures }: Results): string[] {
   ]);
 }
 
+function eventsTable({ events }: Results): string {
+  if (!events) return "";
+  const { clients, kilobytesPerClient, growthMegabytes, updates, updateMs, toldMs } = events;
+  return table(
+    ["one sale's events", ""],
+    [
+      ["clients of one process", whole(clients)],
+      ["memory per client", `${short(kilobytesPerClient)} KB`],
+      ["CPU of one update of all", `${short(updateMs)} ms (mean of ${whole(updates)})`],
+      ["the same per client", `${short(events.clientMicros)} µs`],
+      ["memory grown after all updates", `${short(growthMegabytes)} MB`],
+      [
+        "CPU while nothing moves, with and without them",
+        `${short(events.idleMs)} and ${short(events.emptyMs)} ms per second`,
+      ],
+      [
+        "from a grab's answer until the last client knows",
+        `${whole(toldMs.median)} ms (median), ${whole(toldMs.worst)} ms (worst)`,
+      ],
+    ],
+  );
+}
+
 /** All tables that there are figures for, as Markdown. */
 export function tablesOf(results: Results): string {
   const bars = judge(results);
@@ -213,6 +236,7 @@ export function tablesOf(results: Results): string {
     recoveryTable(results),
     cacheTable(results),
     discountTable(results),
+    eventsTable(results),
     figures.some(({ audit }) => audit) || growth ? auditTable(results) : "",
     remarks(results).join("\n"),
   ];
