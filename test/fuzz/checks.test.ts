@@ -2,6 +2,7 @@
 // there for it must notice; without any fault none of them says a word.
 
 import { afterAll, describe, expect, test } from "bun:test";
+import { countChars } from "../../src/text.ts";
 import { stopEverything, stopLater } from "../harness/servers.ts";
 import { CHECKS, type Check } from "./checks.ts";
 import type { OpenApiDocument } from "./document.ts";
@@ -140,7 +141,7 @@ function wrongIn(bytes: Uint8Array): string[] | undefined {
   }
   if (typeof body !== "object" || body === null || Array.isArray(body)) return [""];
   const { text, mood, ...others } = body as { text?: unknown; mood?: unknown };
-  const isText = typeof text === "string" && /^\P{Cc}{1,20}$/u.test(text) && [...text].length <= 20;
+  const isText = typeof text === "string" && /^\P{Cc}{1,20}$/u.test(text) && countChars(text) <= 20;
   return [
     ...(isText ? [] : ["/text"]),
     ...(mood === undefined || mood === "good" || mood === "bad" ? [] : ["/mood"]),
@@ -169,7 +170,7 @@ const failing: [what: string, check: Check, Faults][] = [
   ["a type that is not explained", "problem", { unexplained: true }],
   ["a type that is no page", "problem", { problem: (it) => ({ ...it, type: "about:blank" }) }],
   ["a refusal without its members", "problem", { problem: ({ type }) => ({ type }) }],
-  ["a 422 that names no field", "problem", { problem: ({ errors: _, ...it }) => it }],
+  ["a 422 that names no field", "problem", { problem: (it) => ({ ...it, errors: undefined }) }],
   [
     "a 422 that names another field",
     "problem",
@@ -195,7 +196,7 @@ test("a service without a fault passes", async () => {
   const report = await run({});
   expect(reportText(report, "checks")).not.toContain("curl");
   const counts = report.answered.get("POST /v1/notes") ?? new Map<number, number>();
-  expect([...counts.keys()].toSorted()).toEqual([201, 400, 401, 405, 413, 415, 422]);
+  expect(new Set(counts.keys())).toEqual(new Set([201, 400, 401, 405, 413, 415, 422]));
 });
 
 describe("is caught:", () => {

@@ -18,7 +18,7 @@ const TEXT_CHARS_MAX = 24;
 const DAY_MS = 86_400_000;
 /** Texts in which length, width and meaning of characters differ, and all of which are well formed. */
 const LETTERS = [
-  ..."abc XYZ 019 äß 満减 Ωж",
+  ...Array.from("abc XYZ 019 äß 満减 Ωж"),
   "👩‍🚀",
   "e\u0301",
   "'",
@@ -58,7 +58,7 @@ function text(schema: Schema, random: Random): string {
   ];
   const length = random.pick([...lengths, lengths[2] ?? 0, lengths[2] ?? 0]);
   const made = Array.from({ length }, () => random.pick(LETTERS)).join("");
-  const cut = [...made].slice(0, length).join("");
+  const cut = Array.from(made).slice(0, length).join("");
   if (faultsOf(schema, cut, false).length === 0) return cut;
   return pattern === undefined
     ? random.word(Math.max(minLength, 1))
@@ -93,13 +93,9 @@ export function valueFor(schema: Schema, maker: Maker, name = ""): unknown {
   if (known !== undefined) return known;
   if ("const" in schema) return schema.const;
   if (schema.enum) return random.pick(schema.enum);
-  const parts = schema.allOf ?? [];
-  if (parts.length > 0) {
-    const values = [{ ...schema, allOf: undefined as never }, ...parts].map(
-      ({ allOf: _, ...part }) => valueFor(part, maker, name),
-    );
-    return Object.assign({}, ...values);
-  }
+  const { allOf: parts = [], ...rest } = schema;
+  if (parts.length > 0)
+    return Object.assign({}, ...[rest, ...parts].map((part) => valueFor(part, maker, name)));
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices) return valueFor(random.pick(choices), maker, name);
   switch (random.pick(typesOf(schema) ?? ["object"])) {

@@ -6,7 +6,7 @@ const INSIDE: readonly [what: string, RegExp][] = [
   ["a stack", /\bat [\w.<>$ ]*\(?(?:\/|file:|node:|native:)[^\s)]*:\d+(?::\d+)?/],
   ["a file", /(?:^|[\s"'(=])(?:\/(?:work|home|root|usr|tmp|app|var|opt|etc)\/\w|file:\/\/)/],
   ["a file", /\b(?:node_modules|[\w-]+\.(?:ts|js|lua):\d+)\b/],
-  ["a driver", /\b(?:ioredis|mysql2|drizzle|zod|hono|bun)\b/i],
+  ["a driver", /\b(?:ioredis|mysql2|drizzle|mysqld|mariadb)\b/i],
   ["a driver", /\b(?:ECONN\w+|ETIMEDOUT|EPIPE|WRONGTYPE|NOSCRIPT|ReplyError|ZodError|TypeError)\b/],
   ["a server", /\b(?:redis|mysql|mariadb):\/\//i],
   ["a password's hash", /\$argon2|\$2[aby]\$|passwordHash|password_hash/],

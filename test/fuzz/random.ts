@@ -33,6 +33,6 @@ export function randomOf(seed: string): Random {
     int,
     pick,
     chance: (probability) => next() < probability,
-    word: (length) => Array.from({ length }, () => pick([...LETTERS])).join(""),
+    word: (length) => Array.from({ length }, () => LETTERS[int(0, LETTERS.length - 1)]).join(""),
   };
 }

@@ -25,10 +25,13 @@ const AT_ONCE = 32;
 const ROUND_REQUESTS = 256;
 const TRIES_MAX = 20;
 const LEFT_WHOLE = 0.35;
+/** An operation that was done fewer times than this is asked more often, and oftener as it is right. */
+const DONE_MIN = 15;
+const SELDOM_DONE = { times: 3, leftWhole: 0.7 };
 const FIELD_BROKEN = 0.6;
-/** A request that hashes a password costs as much as a hundred others. */
-const HASHING = /\/auth\/(?:register|login|password)$/;
 const USUAL_WEIGHT = 10;
+/** A password's hash costs as much as a hundred other requests, and a session ends sooner than one logs in. */
+const ACCOUNTS_WEIGHT = 3;
 
 /** What a run begins with. */
 export interface Fuzzed {
@@ -66,7 +69,12 @@ interface Run extends Fuzzed {
   readonly operations: readonly Operation[];
   readonly roles: Roles;
   readonly kept: Kept;
+  readonly answered: ReadonlyMap<string, Map<number, number>>;
 }
+
+/** How often an operation did what it is for. */
+const doneTimes = ({ answered }: Pick<Run, "answered">, { name }: Operation): number =>
+  [...(answered.get(name) ?? [])].reduce((sum, [status, n]) => sum + (status < 300 ? n : 0), 0);
 
 /** Who asks: one of a role that this operation seems to be for. Sessions are ended by throwaways. */
 function askerOf(run: Run, operation: Operation, random: Random): Asker {
@@ -87,13 +95,16 @@ function breakOf(run: Run, draft: ReturnType<typeof draftOf>, random: Random): B
 /** The request of this number. Throws when the document has something that no request can be made of. */
 function drawn(run: Run, seed: string, number: number): FuzzRequest {
   const random = randomOf(`${seed}/${number}`);
-  const weighted = run.operations.flatMap((operation) =>
-    Array.from({ length: HASHING.test(operation.path) ? 1 : USUAL_WEIGHT }, () => operation),
-  );
+  const weighted = run.operations.flatMap((operation) => {
+    const weight = operation.path.includes("/auth/") ? ACCOUNTS_WEIGHT : USUAL_WEIGHT;
+    const length = doneTimes(run, operation) < DONE_MIN ? weight * SELDOM_DONE.times : weight;
+    return Array.from({ length }, () => operation);
+  });
   const operation = random.pick(weighted);
   const again = run.kept.again(operation, random);
   if (again !== undefined) return again;
-  const whole = random.chance(LEFT_WHOLE);
+  const isSeldom = doneTimes(run, operation) < DONE_MIN;
+  const whole = random.chance(isSeldom ? SELDOM_DONE.leftWhole : LEFT_WHOLE);
   for (let round = 0; round < TRIES_MAX; round += 1) {
     const draft = draftOf(operation, askerOf(run, operation, random), { random, pool: run.pool });
     const broken = whole ? undefined : breakOf(run, draft, random);
@@ -131,8 +142,8 @@ const sent = (url: string, request: FuzzRequest): Promise<Answer> =>
 function learn(run: Run, request: FuzzRequest, answer: Exclude<Answer, { gone: string }>): void {
   const { operation, asker, broken, value } = request;
   if (broken === undefined) run.roles.learn(operation.name, asker.role, answer.status);
-  if (answer.status === 401 && asker.name === THROWAWAY)
-    run.pool.forget("accessToken", asker.token);
+  const isOver = answer.status === 401 || operation.path.endsWith("/logout");
+  if (isOver && asker.name === THROWAWAY) run.pool.forget("accessToken", asker.token);
   if (answer.status >= 300 || request.method !== operation.method) return;
   if (broken === undefined && value !== undefined) run.pool.taken(operation.name, value);
   if (broken === undefined) run.kept.learn(request, answer);
@@ -151,10 +162,11 @@ export async function fuzz(
 ): Promise<FuzzReport> {
   const document = (await (await fetch(`${fuzzed.url}/openapi.json`)).json()) as OpenApiDocument;
   const operations = operationsOf(document);
-  const run: Run = { ...fuzzed, operations, roles: createRoles(), kept: createKept() };
   const judge = judgeOf(fuzzed);
   const failures = new Map<string, Failure>();
   const answered = new Map(operations.map(({ name }) => [name, new Map<number, number>()]));
+  const learned = { roles: createRoles(), kept: createKept() };
+  const run: Run = { ...fuzzed, ...learned, operations, answered };
   const startedAt = performance.now();
 
   async function judged(request: FuzzRequest, answer: Answer, number: number): Promise<void> {

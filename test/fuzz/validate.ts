@@ -1,6 +1,7 @@
 // A validator for the part of JSON Schema that the document uses. A keyword it does not know is an error: what is
 // documented is checked, or the run says that it cannot be.
 
+import { countChars } from "../../src/text.ts";
 import type { Schema } from "./document.ts";
 
 export interface Fault {
@@ -67,7 +68,7 @@ function* numberFaults(schema: Schema, value: number): Generator<string> {
 
 function* stringFaults(schema: Schema, value: string): Generator<string> {
   const { minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern, format } = schema;
-  const length = [...value].length;
+  const length = countChars(value);
   if (length < minLength) yield `has fewer than ${minLength} characters`;
   if (length > maxLength) yield `has more than ${maxLength} characters`;
   if (pattern !== undefined && !patternOf(pattern).test(value)) yield `does not match ${pattern}`;
