@@ -43,7 +43,7 @@ describe("the counters agree", () => {
     const { gate } = shardKeys(shardOf(saleId));
     const { winners } = saleKeys(saleId);
     // Its past, in which number 5 was user 99's, is that of an epoch that others have gone beyond.
-    await engine.redis.hset(gate, { opened: "0" });
+    await engine.redis.hset(gate, { opened: "0", restored: "0" });
     await engine.redis.hdel(winners, String(confirmed.find(([number]) => number === 5)?.[1]));
     await engine.redis.hset(winners, { 99: "5" });
     await engine.redis.script("FLUSH");
@@ -56,6 +56,16 @@ describe("the counters agree", () => {
     expect(letters).toHaveLength(1);
     expect(letters[0]).toMatchObject({ grantNo: 5 });
     expect(letters[0]?.payload).toContain('"userId":99');
+  });
+
+  test("and the last recovery came to its end without opening the gate: nothing is rebuilt", async () => {
+    const { saleId } = await soldSale(5);
+    const { gate } = shardKeys(shardOf(saleId));
+    // As if Redis had been restarted just before the gate was opened.
+    await engine.redis.hset(gate, { opened: "0", state: "closed" });
+    await engine.redis.script("FLUSH");
+    expect(await engine.grabSurely(saleId, 8)).toEqual({ kind: "granted", number: 6 });
+    expect(await latestRecovery(engine, saleId)).toMatchObject({ salesRebuilt: 0 });
   });
 
   test("and an entry claims a number that MySQL has given to somebody else: the sale is looked at whole", async () => {

@@ -31,4 +31,6 @@ else
     end
   end
 end
+-- By now this Redis holds what MySQL does. If nobody comes to open the gate, the next recovery need not start anew.
+redis.call("HSET", gate, "restored", epoch)
 return redis.call("XADD", ledger, id, "kind", "epoch", "epoch", epoch, "at", now)

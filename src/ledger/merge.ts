@@ -11,7 +11,13 @@ import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
-import { beforePending, saleFields, type SaleRow, storedSale, warmSalesPage } from "../sales/stored.ts";
+import {
+  beforePending,
+  type SaleRow,
+  saleFields,
+  storedSale,
+  warmSalesPage,
+} from "../sales/stored.ts";
 import { sales } from "../sales/table.ts";
 import { countedInRedis, damagedOf, isWrongType } from "./compare.ts";
 import { insertFound } from "./insert.ts";

@@ -138,7 +138,10 @@ async function restore(recovery: Recovery, stand: WitnessStand): Promise<Restore
   const { context, connection, shard, epoch } = recovery;
   const runId = await runIdOf(context.redis);
   const completed = await lastCompleted(recovery);
-  const opened = await context.redis.hget(shardKeys(shard).gate, "opened");
+  const [opened, restored] = await context.redis.hmget(
+    shardKeys(shard).gate,
+    ...["opened", "restored"],
+  );
   await moveGate(recovery, "closed");
   await expectHealthyPrimary(context);
   await forgetRebuilds(recovery);
@@ -150,8 +153,8 @@ async function restore(recovery: Recovery, stand: WitnessStand): Promise<Restore
   ]);
   const unheard = (await lostProcesses(connection.db)).length;
   // A Redis that served another epoch last than MySQL knows has a past of its own: its numbers may be the same, and
-  // its winners others.
-  const isStranger = Number(opened ?? 0) !== completed;
+  // its winners others. Not so where that epoch's recovery came to its end here and its gate was never opened.
+  const isStranger = ![opened, restored].some((at) => Number(at ?? 0) === completed);
   const merged = await mergeDamagedSales(recovery, witnessed, isStranger ? "all" : torn);
   return { merged, completed, unheard, runId, cursor: await continueStream(recovery) };
 }
@@ -219,6 +222,12 @@ async function finish(
   const { context, connection, shard } = recovery;
   const incarnation = randomBytes(8).toString("hex");
   const versions = await scriptsOfTheLiving(connection.db);
+  const expectSameLife = async () => {
+    if ((await runIdOf(context.redis)) !== runId)
+      throw new Error(`redis was restarted while shard ${shard} was recovered`);
+  };
+  // The row below says that this Redis was restored, from the first sale to the last, also if it is never opened.
+  await expectSameLife();
   await recovery.write(async (tx) => {
     await tx
       .update(shards)
@@ -233,7 +242,6 @@ async function finish(
     for (const { text } of Object.values(shardScripts(incarnation, sources)))
       await context.redis.script("LOAD", text);
   // A Redis that was restarted before the scripts were loaded knows them, and may have lost what was restored.
-  if ((await runIdOf(context.redis)) !== runId)
-    throw new Error(`redis was restarted while shard ${shard} was recovered`);
+  await expectSameLife();
   await moveGate(recovery, "open");
 }

@@ -16,7 +16,7 @@ export const allShards: readonly number[] = Array.from(
 );
 
 export const shardKeys = (shard: number) => ({
-  /** hash: epoch, state (open, closed), opened (the last epoch that was open). Written by recovery only. */
+  /** hash: epoch, state (open, closed), opened and restored (the last epochs that were so). Written by recovery only. */
   gate: `{s${shard}}:gate`,
   /** stream: one entry per script call that granted. Trimmed behind MySQL's cursor only. */
   ledger: `{s${shard}}:ledger`,

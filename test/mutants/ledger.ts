@@ -28,11 +28,11 @@ export const ledgerMutants: readonly Mutant[] = [
       {
         path: "src/ledger/writer.ts",
         edit: replace(
-          "const batch: Batch = { shard, dead: 0 };",
+          "const batch: Batch = { shard, codes, dead: 0 };",
           `await tx.update(shards).set({ lastId }).where(eq(shards.shard, shard));
     await tx.execute("COMMIT");
     await tx.execute("BEGIN");
-    const batch: Batch = { shard, dead: 0 };`,
+    const batch: Batch = { shard, codes, dead: 0 };`,
         ),
       },
     ],

@@ -5,6 +5,7 @@ import { ledgerMutants } from "./ledger.ts";
 import type { Mutant } from "./mutant.ts";
 import { processMutants } from "./process.ts";
 import { recoveryMutants } from "./recovery.ts";
+import { saleMutants } from "./sales.ts";
 import { storeMutants } from "./store.ts";
 
 /** Every mutant that is an edit of a file; those of grab.lua are in grab-script.ts. */
@@ -15,6 +16,6 @@ export const mutants: readonly Mutant[] = [
   ...recoveryMutants,
   ...couponMutants,
   ...accountMutants,
-];
   ...saleMutants,
   ...cacheMutants,
+];
