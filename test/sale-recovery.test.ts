@@ -226,7 +226,7 @@ test("MySQL has a raised total and an opened sale before Redis, a lowered total 
 test("twice with one key, a restock adds once", async () => {
   const saleId = await soldSale();
   const edit = ({ total }: { total: number }) => ({ total: total + 5 });
-  const requestKey = String(saleId).padStart(64, "f");
+  const requestKey = crypto.randomUUID();
   const restock = requestOf(saleId, "restock", {}, { edit, requestKey });
   await halfMake("after", restock);
   for (let round = 0; round < 3; round += 1)

@@ -231,4 +231,13 @@ describe("after a day", () => {
     stop();
     expect(isReplay(await ask(kept, young))).toBe(true);
   });
+
+  test("a key stands for another request, with another body", async () => {
+    const [name, key] = [freshName("old"), freshName("key")];
+    const old = await ask(template(name), key);
+    await age();
+    const other = freshName("new");
+    const { status, body } = await ask(template(other), key);
+    expect([status, body.name, body.id === old.body.id]).toEqual([201, other, false]);
+  });
 });

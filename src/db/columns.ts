@@ -23,10 +23,10 @@ export const createdAt = () => instant("created_at").notNull().default(sql`(UTC_
 export const nameKey = () => char("name_key", { length: 64 }).notNull();
 
 /**
- * SHA-256 of who asked and their `Idempotency-Key`, in hexadecimal; unique, so that a request whose answer was
- * lost cannot make the same thing twice. NULL where there was no key.
+ * The request that made or changed the row, as `idempotency_keys` knows it; unique, so that a request whose answer was
+ * lost cannot make the same thing twice. NULL where there was no `Idempotency-Key`.
  */
-export const requestKey = () => char("request_key", { length: 64 });
+export const requestKey = () => char("request_key", { length: 36 });
 
 /** A JSON value. MySQL gives it back as a value, MariaDB, where JSON is text, as text. */
 export const jsonOf = <Value extends object>(name: string) =>

@@ -1,7 +1,7 @@
 // Answers to POST requests, kept for a day under who asked and their Idempotency-Key, so that a repeat gets the
 // same one. A row is claimed before the request is executed. If the process dies in between, the claim runs out and
-// a repeat executes the request again: what it makes carries the same request key, which is unique, so it is not
-// made twice.
+// a repeat executes the request again: what it makes carries the row's request key, which is unique, so it is not
+// made twice. So a row stays for its day, also when an execution failed and may have taken effect.
 
 import { createHash, randomUUID } from "node:crypto";
 import { and, eq, isNull, lt, sql } from "drizzle-orm";
@@ -23,8 +23,8 @@ export type Turn =
       readonly requestKey: string;
       /** Never rejects: the request has taken effect, whether or not its answer could be kept. */
       keep(answer: KeptAnswer): Promise<void>;
-      /** Gives the claim back, so that a repeat executes the request. Never rejects. */
-      forget(): Promise<void>;
+      /** Lets the claim run out, so that a repeat executes the request. Never rejects. */
+      release(): Promise<void>;
     }
   | { readonly kind: "replay"; readonly answer: KeptAnswer }
   | { readonly kind: "busy" }
@@ -43,30 +43,30 @@ const busyUntil = sql`UTC_TIMESTAMP(3) + INTERVAL ${sql.raw(String(limits.idempo
 const dayAgo = sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
 
 export function createAnswers({ db, log }: { db: Database; log: Log }): Answers {
-  function first(requestKey: string, owner: string): Turn {
-    const mine = and(eq(idempotencyKeys.requestKey, requestKey), eq(idempotencyKeys.owner, owner));
-    const quietly = async (work: Promise<unknown>) => {
-      await work.catch((error) => log.warn({ reason: reasonOf(error) }, "an answer is not kept"));
+  function first(keyHash: string, requestKey: string, owner: string): Turn {
+    const mine = and(eq(idempotencyKeys.keyHash, keyHash), eq(idempotencyKeys.owner, owner));
+    const set = async (fields: Partial<typeof idempotencyKeys.$inferInsert>) => {
+      await db
+        .update(idempotencyKeys)
+        .set(fields)
+        .where(mine)
+        .catch((error) => log.warn({ reason: reasonOf(error) }, "an answer is not kept"));
     };
     return {
       kind: "first",
       requestKey,
       keep: ({ status, body, contentType }) =>
-        quietly(
-          db
-            .update(idempotencyKeys)
-            .set({ owner: null, status, body: `${contentType}\n${body}` })
-            .where(mine),
-        ),
-      forget: () => quietly(db.delete(idempotencyKeys).where(mine)),
+        set({ owner: null, status, body: `${contentType}\n${body}` }),
+      release: () => set({ busyUntil: new Date(0) }),
     };
   }
 
-  async function claim(requestKey: string, fingerprint: string): Promise<Turn | undefined> {
-    const owner = randomUUID();
+  async function claim(keyHash: string, fingerprint: string): Promise<Turn | undefined> {
+    const [owner, requestKey] = [randomUUID(), randomUUID()];
+    const row = { keyHash, requestKey, fingerprint, owner, busyUntil };
     try {
-      await db.insert(idempotencyKeys).values({ requestKey, fingerprint, owner, busyUntil });
-      return first(requestKey, owner);
+      await db.insert(idempotencyKeys).values(row);
+      return first(keyHash, requestKey, owner);
     } catch (error) {
       if (!isDuplicate(error)) throw error;
       return undefined;
@@ -74,9 +74,10 @@ export function createAnswers({ db, log }: { db: Database; log: Log }): Answers 
   }
 
   /** What stands under a key that is taken; undefined when it is gone meanwhile. */
-  async function standing(requestKey: string, fingerprint: string): Promise<Turn | undefined> {
+  async function standing(keyHash: string, fingerprint: string): Promise<Turn | undefined> {
     const [row] = await db
       .select({
+        requestKey: idempotencyKeys.requestKey,
         fingerprint: idempotencyKeys.fingerprint,
         owner: idempotencyKeys.owner,
         status: idempotencyKeys.status,
@@ -85,14 +86,12 @@ export function createAnswers({ db, log }: { db: Database; log: Log }): Answers 
         isOld: sql<number>`${idempotencyKeys.createdAt} < ${dayAgo}`,
       })
       .from(idempotencyKeys)
-      .where(eq(idempotencyKeys.requestKey, requestKey));
+      .where(eq(idempotencyKeys.keyHash, keyHash));
     if (!row) return undefined;
     if (row.isOld) {
       await db
         .delete(idempotencyKeys)
-        .where(
-          and(eq(idempotencyKeys.requestKey, requestKey), lt(idempotencyKeys.createdAt, dayAgo)),
-        );
+        .where(and(eq(idempotencyKeys.keyHash, keyHash), lt(idempotencyKeys.createdAt, dayAgo)));
       return undefined;
     }
     if (row.fingerprint !== fingerprint) return { kind: "reused" };
@@ -109,22 +108,21 @@ export function createAnswers({ db, log }: { db: Database; log: Log }): Answers 
       .set({ owner, busyUntil })
       .where(
         and(
-          eq(idempotencyKeys.requestKey, requestKey),
+          eq(idempotencyKeys.keyHash, keyHash),
           eq(idempotencyKeys.owner, row.owner),
           isNull(idempotencyKeys.status),
         ),
       );
-    return taken.affectedRows === 1 ? first(requestKey, owner) : { kind: "busy" };
+    return taken.affectedRows === 1 ? first(keyHash, row.requestKey, owner) : { kind: "busy" };
   }
 
   return {
     async begin(actor, key, asked) {
-      const requestKey = hash(`${actor}\n${key}`);
+      const keyHash = hash(`${actor}\n${key}`);
       const fingerprint = hash(asked);
       // A row may be deleted between the two questions, and once only.
       for (let round = 0; round < 2; round += 1) {
-        const turn =
-          (await claim(requestKey, fingerprint)) ?? (await standing(requestKey, fingerprint));
+        const turn = (await claim(keyHash, fingerprint)) ?? (await standing(keyHash, fingerprint));
         if (turn) return turn;
       }
       return { kind: "busy" };

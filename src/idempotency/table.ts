@@ -6,10 +6,12 @@ export const idempotencyKeys = mysqlTable(
   "idempotency_keys",
   {
     /** SHA-256 of who asked and the key, in hexadecimal. */
-    requestKey: char("request_key", { length: 64 }).primaryKey(),
+    keyHash: char("key_hash", { length: 64 }).primaryKey(),
+    /** Drawn for the request, and what it makes carries: the same key on another day stands for another request. */
+    requestKey: char("request_key", { length: 36 }).notNull(),
     /** SHA-256 of method, path and body, in hexadecimal. */
     fingerprint: char("fingerprint", { length: 64 }).notNull(),
-    /** Drawn by the process that executes it; NULL once there is an answer. */
+    /** Drawn for each execution; NULL once there is an answer. */
     owner: char("owner", { length: 36 }),
     /** Whoever finds it without an answer after this may execute it again. */
     busyUntil: instant("busy_until").notNull(),

@@ -80,25 +80,13 @@ function opening({ total }: SaleRow, change: SaleChange): SaleChange {
   };
 }
 
-/**
- * Whether a request with this key has changed the sale before. A key is good for a day; one that comes again later
- * stands for a new request.
- */
-async function wasMade(
-  tx: Transaction,
-  { saleId, action }: ChangeRequest,
-  requestKey: string,
-): Promise<boolean> {
-  const age = sql`${saleChanges.createdAt} > UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
-  const isOf = eq(saleChanges.requestKey, requestKey);
+/** Whether a request with this key has changed a sale before. */
+async function wasMade(tx: Transaction, requestKey: string): Promise<boolean> {
   const [made] = await tx
-    .select({ saleId: saleChanges.saleId, action: saleChanges.action, fresh: sql<number>`${age}` })
+    .select({ id: saleChanges.id })
     .from(saleChanges)
-    .where(isOf);
-  if (!made) return false;
-  if (made.fresh === 1 && made.saleId === saleId && made.action === action) return true;
-  await tx.update(saleChanges).set({ requestKey: null }).where(isOf);
-  return false;
+    .where(eq(saleChanges.requestKey, requestKey));
+  return made !== undefined;
 }
 
 /** What a reply of change.lua refuses. */
@@ -129,7 +117,7 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
   const begin = (request: ChangeRequest): Promise<Begun> =>
     db.transaction(async (tx): Promise<Begun> => {
       const { saleId, action, reason, actor, requestKey, epoch = null } = request;
-      if (requestKey !== null && (await wasMade(tx, request, requestKey))) return settled(done);
+      if (requestKey !== null && (await wasMade(tx, requestKey))) return settled(done);
       if (request.lockFirst) {
         const [unlocked] = await tx.select().from(sales).where(eq(sales.id, saleId));
         if (unlocked) await request.lockFirst(tx, unlocked);

@@ -1,10 +1,9 @@
 // Sales as /v1 makes and changes them. Making one is one transaction that holds its template, as is enlarging one:
 // the totals of a template's sales together stay within its total count.
 
-import { and, eq, lt, sql, sum } from "drizzle-orm";
+import { eq, sum } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDuplicate } from "../db/errors.ts";
-import { limits } from "../limits.ts";
 import type { TemplateFacts } from "../templates/facts.ts";
 import { lockTemplate, type Owner } from "../templates/service.ts";
 import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.ts";
@@ -73,8 +72,6 @@ async function roomFor(
   return units <= left ? undefined : { kind: "count_exceeded", left: Math.max(0, left) };
 }
 
-const dayAgo = sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempotencyKeptSeconds))} SECOND`;
-
 /** Makes the row, holding the template. Throws MySQL's error, the duplicate of a name among them. */
 const insertSale = (
   { db, codes }: Pick<FlashDeps, "db" | "codes">,
@@ -86,12 +83,7 @@ const insertSale = (
     const template = await lockTemplate(tx, input.templateId, by.owner);
     if (!template) return { kind: "no_template" };
     if (requestKey !== null) {
-      // A key is good for a day; one that comes again later stands for a new request.
       const isMine = eq(sales.requestKey, requestKey);
-      await tx
-        .update(sales)
-        .set({ requestKey: null })
-        .where(and(isMine, lt(sales.createdAt, dayAgo)));
       const [made] = await tx.select({ id: sales.id }).from(sales).where(isMine);
       if (made) return { kind: "made", saleId: made.id };
     }

@@ -136,7 +136,7 @@ export function createEdge(deps: {
     await next();
     const contentType = c.res.headers.get("content-type") ?? "";
     // What a server's absence has caused is no answer to keep: a repeat shall try again.
-    if (c.res.status >= 500) await turn.forget();
+    if (c.res.status >= 500) await turn.release();
     else await turn.keep({ status: c.res.status, body: await c.res.clone().text(), contentType });
   };
 

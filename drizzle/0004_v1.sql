@@ -3,15 +3,12 @@ CREATE TABLE `refresh_tokens` (
 	`family` char(36) NOT NULL,
 	`generation` int unsigned NOT NULL,
 	`user_id` bigint unsigned NOT NULL,
-	`token_hash` char(64) NOT NULL,
 	`access_token_id` char(36) NOT NULL,
 	`issued_at` datetime(3) NOT NULL,
 	`expires_at` datetime(3) NOT NULL,
-	`rotated_at` datetime(3),
 	`revoked_at` datetime(3),
 	CONSTRAINT `refresh_tokens_id` PRIMARY KEY(`id`),
-	CONSTRAINT `refresh_tokens_hash` UNIQUE(`token_hash`),
-	CONSTRAINT `refresh_tokens_generation` UNIQUE(`family`,`generation`)
+	CONSTRAINT `refresh_tokens_family` UNIQUE(`family`)
 );
 --> statement-breakpoint
 CREATE TABLE `service_keys` (
@@ -67,24 +64,27 @@ CREATE TABLE `template_users` (
 );
 --> statement-breakpoint
 CREATE TABLE `idempotency_keys` (
-	`request_key` char(64) NOT NULL,
+	`key_hash` char(64) NOT NULL,
+	`request_key` char(36) NOT NULL,
 	`fingerprint` char(64) NOT NULL,
 	`owner` char(36),
 	`busy_until` datetime(3) NOT NULL,
 	`status` int unsigned,
 	`body` mediumtext,
 	`created_at` datetime(3) NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
-	CONSTRAINT `idempotency_keys_request_key` PRIMARY KEY(`request_key`)
+	CONSTRAINT `idempotency_keys_key_hash` PRIMARY KEY(`key_hash`)
 );
 --> statement-breakpoint
 CREATE TABLE `outbox` (
 	`sale_id` bigint unsigned NOT NULL,
 	`version` int unsigned NOT NULL,
 	`action` varchar(16) NOT NULL,
+	`fields_before` json NOT NULL,
 	`change_fields` json NOT NULL,
+	`epoch` int unsigned,
 	`reason` varchar(255) NOT NULL,
 	`actor` varchar(64) NOT NULL,
-	`request_key` char(64),
+	`request_key` char(36),
 	`created_at` datetime(3) NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
 	CONSTRAINT `outbox_sale_id` PRIMARY KEY(`sale_id`)
 );
@@ -98,7 +98,7 @@ CREATE TABLE `sale_changes` (
 	`fields_after` json NOT NULL,
 	`reason` varchar(255) NOT NULL,
 	`actor` varchar(64) NOT NULL,
-	`request_key` char(64),
+	`request_key` char(36),
 	`created_at` datetime(3) NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
 	CONSTRAINT `sale_changes_id` PRIMARY KEY(`id`),
 	CONSTRAINT `sale_changes_version` UNIQUE(`sale_id`,`version`),
@@ -108,7 +108,7 @@ CREATE TABLE `sale_changes` (
 ALTER TABLE `sales` ADD `version` int unsigned DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `sales` ADD `grabs_per_second` int unsigned;--> statement-breakpoint
 ALTER TABLE `sales` ADD `code_key` char(2) DEFAULT '' NOT NULL;--> statement-breakpoint
-ALTER TABLE `sales` ADD `request_key` char(64);--> statement-breakpoint
+ALTER TABLE `sales` ADD `request_key` char(36);--> statement-breakpoint
 ALTER TABLE `templates` ADD `type` varchar(16) DEFAULT 'amount_off' NOT NULL;--> statement-breakpoint
 ALTER TABLE `templates` ADD `basis_points` int unsigned;--> statement-breakpoint
 ALTER TABLE `templates` ADD `discount_max` bigint unsigned;--> statement-breakpoint
@@ -130,16 +130,17 @@ ALTER TABLE `templates` ADD `valid_until` datetime(3);--> statement-breakpoint
 ALTER TABLE `templates` ADD `valid_days` int unsigned;--> statement-breakpoint
 ALTER TABLE `templates` ADD `state` varchar(16) DEFAULT 'published' NOT NULL;--> statement-breakpoint
 ALTER TABLE `templates` ADD `version` int unsigned DEFAULT 1 NOT NULL;--> statement-breakpoint
-ALTER TABLE `templates` ADD `request_key` char(64);--> statement-breakpoint
+ALTER TABLE `templates` ADD `request_key` char(36);--> statement-breakpoint
 ALTER TABLE `templates` ADD `updated_at` datetime(3);--> statement-breakpoint
 ALTER TABLE `users` ADD `tokens_valid_from` datetime(3);--> statement-breakpoint
 ALTER TABLE `users` ADD `disabled_at` datetime(3);--> statement-breakpoint
 ALTER TABLE `sales` ADD CONSTRAINT `sales_request` UNIQUE(`request_key`);--> statement-breakpoint
 ALTER TABLE `templates` ADD CONSTRAINT `templates_request` UNIQUE(`request_key`);--> statement-breakpoint
-CREATE INDEX `refresh_tokens_user` ON `refresh_tokens` (`user_id`);--> statement-breakpoint
 CREATE INDEX `refresh_tokens_expiry` ON `refresh_tokens` (`expires_at`);--> statement-breakpoint
 CREATE INDEX `coupon_usage_logs_coupon` ON `coupon_usage_logs` (`coupon_id`);--> statement-breakpoint
-CREATE INDEX `coupons_user` ON `coupons` (`user_id`);--> statement-breakpoint
+CREATE INDEX `coupons_user` ON `coupons` (`user_id`,`sale_id`,`grant_no`);--> statement-breakpoint
 CREATE INDEX `coupons_expiry` ON `coupons` (`state`,`expires_at`);--> statement-breakpoint
+CREATE INDEX `coupons_lock` ON `coupons` (`state`,`locked_until`);--> statement-breakpoint
 CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
-CREATE INDEX `sales_template` ON `sales` (`template_id`);
+CREATE INDEX `sales_template` ON `sales` (`template_id`);--> statement-breakpoint
+CREATE INDEX `users_tokens_valid_from` ON `users` (`tokens_valid_from`);
