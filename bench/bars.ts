@@ -87,6 +87,8 @@ function judgeGrabs({ redis, figures, growth }: Results): Bar[] {
     ...atMost("API CPU per won grab of /v1 against the classic one", v1Ratios, 1.15, 1, "×"),
     ...atMost("API CPU per lost grab", api("lost"), 35, 18, "µs"),
     ...atMost("seller's list of 20, CPU of all", lists, 60, 30, "µs"),
+    ...atMost("API CPU per sale read from memory, /v1", api("sale"), 25, 15, "µs"),
+    ...atMost("API CPU per wallet page, /v1", api("wallet"), 60, 40, "µs"),
     ...atMost("last row in MySQL after the last won grab", persisted, 5, 1, "s"),
     ...atMost("memory per grant in Redis", memory, 120, 80, "bytes"),
     ...atMost("growth: CPU of all per won grab, loaded against empty", growths, 1.3, 1.1, "×"),

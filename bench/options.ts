@@ -9,6 +9,8 @@ export const PARTS = [
   "mixed",
   "seller list",
   "own list",
+  "sale",
+  "wallet",
   "login",
   "growth",
   "audit",

@@ -1,4 +1,4 @@
-// The scenarios that only read: a seller's list, one's own list; and logging in.
+// The scenarios that only read: a seller's list, one's own list, a sale and a wallet of /v1; and logging in.
 
 import { createPasswords } from "../src/auth/passwords.ts";
 import { nameKeyOf } from "../src/users/name.ts";
@@ -15,6 +15,8 @@ const SELLERS = 10;
 const COUPONS_PER_SELLER = 20;
 const OWNERS = 60_000;
 const COUPONS_PER_OWNER = 5;
+/** A wallet of /v1 tells more of each coupon than the classic list does. */
+const COUPONS_PER_WALLET = 3;
 /** A log-in costs a hash of tens of milliseconds; more at once would only wait for their turn. */
 const LOGIN_CONNECTIONS = 16;
 const LOGIN_NAMES = 64;
@@ -69,6 +71,29 @@ async function ownList(system: System, run: RunOptions): Promise<Outcome> {
   return (await measure(system, run, make)).figure;
 }
 
+/** Their wallets, as `ownList`. */
+async function walletPage(system: System, run: RunOptions): Promise<Outcome> {
+  let arrived = 0;
+  const { mint } = system.bench;
+  const make = (count: number) => {
+    const first = arrived;
+    arrived += count;
+    return system.requests(count, (index) => {
+      const token = mint.token(customer((first + index) % OWNERS));
+      return requestText("GET", "/v1/coupons", { Authorization: `Bearer ${token}` });
+    });
+  };
+  return (await measure(system, run, make)).figure;
+}
+
+/** One open sale, looked at by everybody before they grab. */
+async function sale(system: System, run: RunOptions): Promise<Outcome> {
+  const id = await makeCoupon(system, { name: couponName(0), amount: 1_000 });
+  const text = requestText("GET", `/v1/sales/${id}`, {});
+  const make = (count: number) => system.requests(count, () => text);
+  return (await measure(system, run, make)).figure;
+}
+
 async function login(system: System, run: RunOptions): Promise<Outcome> {
   const hashed = await createPasswords().hash(PASSWORD);
   if (hashed === "busy") throw new Error("one hash was too many");
@@ -100,6 +125,11 @@ interface Reads {
 export const READS = {
   "seller list": { run: sellerList, limits: "on" },
   "own list": { prepare: (system) => loadSales(system, ownedSales), run: ownList, limits: "on" },
+  sale: { run: sale, limits: "on" },
+  wallet: {
+    prepare: (system) => loadSales(system, ownedSales.slice(0, COUPONS_PER_WALLET)),
+    ...{ run: walletPage, limits: "on" },
+  },
   login: { run: login, limits: "off" },
 } as const satisfies Record<string, Reads>;
 

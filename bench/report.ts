@@ -253,7 +253,8 @@ figures are too high. Every scenario has an empty database, an empty Redis and a
 then measured. The base lines are measured before and after all else, and their mean is given. Every grab is another user's (in *lost* each comes twice), every token is new and was signed
 before the load began. *won*: stock never ends. *lost*: sold out. *mixed*: one sale after the other, each with
 stock for one in a hundred of its attempts. *seller list*: 10 sellers of 20 coupons. *own list*: 60,000 users
-with 5 coupons each. *login*: 16 connections. "numbers" compares, for all sales of a scenario, the 201s that
+with 5 coupons each. *sale*: one open sale, \`GET /v1/sales/:id\`. *wallet*: 60,000 users with 3 coupons each,
+\`GET /v1/coupons\`. *login*: 16 connections. "numbers" compares, for all sales of a scenario, the 201s that
 clients got (warm-up included), what Redis granted and has as recorded, and the rows in the database.`;
 
 /** The text of RESULTS.md. */
