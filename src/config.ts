@@ -124,9 +124,9 @@ const fields = z.object({
   CLASSIC_GRAB_STATUS: z.enum(["200", "201"], "must be 200 or 201").default("201"),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
   TRUST_PROXY: proxies.default(() => new BlockList()),
+  RATE_LIMITS: z.enum(["on", "off"], "must be on or off").default("on"),
   OTEL_EXPORTER_OTLP_ENDPOINT: urlOf("http://", "https://").optional(),
   OTEL_SERVICE_NAME: z.string().default("doorbuster"),
-  RATE_LIMITS: z.enum(["on", "off"], "must be on or off").default("on"),
 });
 
 const schema = fields.superRefine(({ JWT_SECRET, CODE_SECRET }, issue) => {

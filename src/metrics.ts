@@ -21,6 +21,25 @@ export interface Gauges {
   salesNotWarm(): number;
 }
 
+/** What is told of script calls. */
+function callHistograms(registers: Registry[]) {
+  const attempts = new Histogram({
+    name: "doorbuster_grab_call_attempts",
+    help: "Attempts that travelled in one script call.",
+    ...{ buckets: [1, 2, 4, 8, 16, 32, 64, 128], registers },
+  });
+  const waits = new Histogram({
+    name: "doorbuster_grab_queue_wait_seconds",
+    help: "How long the first attempt of a call waited.",
+    ...{ buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5], registers },
+  });
+  const calls = new Histogram({
+    ...{ name: "doorbuster_grab_call_seconds", help: "Duration of one script call." },
+    ...{ buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1], registers },
+  });
+  return { attempts, waits, calls };
+}
+
 export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -52,24 +71,7 @@ export function createMetrics(gauges: Gauges): Metrics {
       for (const [outcome, count] of grabs) this.inc({ outcome }, count);
     },
   });
-  const attempts = new Histogram({
-    ...{
-      name: "doorbuster_grab_call_attempts",
-      help: "Attempts that travelled in one script call.",
-    },
-    ...{ buckets: [1, 2, 4, 8, 16, 32, 64, 128], registers },
-  });
-  const waits = new Histogram({
-    ...{
-      name: "doorbuster_grab_queue_wait_seconds",
-      help: "How long the first attempt of a call waited.",
-    },
-    ...{ buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5], registers },
-  });
-  const calls = new Histogram({
-    ...{ name: "doorbuster_grab_call_seconds", help: "Duration of one script call." },
-    ...{ buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1], registers },
-  });
+  const { attempts, waits, calls } = callHistograms(registers);
   const live = (name: string, help: string, value: () => number) =>
     new Gauge({
       name,

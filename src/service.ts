@@ -8,7 +8,7 @@ import { createPasswords } from "./auth/passwords.ts";
 import { createThrottle } from "./auth/throttle.ts";
 import { createValidity } from "./auth/validity.ts";
 import { createCaches } from "./cache/parts.ts";
-import { systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createCouponCodes } from "./coupons/code.ts";
 import { openPool, poolGauges } from "./db/client.ts";
@@ -27,7 +27,7 @@ import { createMetrics } from "./metrics.ts";
 import { createHealth } from "./ops/health.ts";
 import { startOps } from "./ops/server.ts";
 import { watchRedis } from "./ops/watch.ts";
-import { connectRedis } from "./redis/client.ts";
+import { connectRedis, type RedisRole } from "./redis/client.ts";
 import { shardOf } from "./redis/keys.ts";
 import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
@@ -116,37 +116,85 @@ async function asLast(answer: Response | Promise<Response>): Promise<Response> {
   return response;
 }
 
+/** The API's own connections. */
+function openClients(config: Config, log: Log, tracing: Tracing | undefined) {
+  const connect = (role: RedisRole) => connectRedis(config.redisUrl, role, log);
+  const [grabsRedis, redis] = [connect("grabs"), connect("reads")];
+  const [subscriber, changesRedis] = [connect("subscriber"), connect("changes")];
+  const pool = openPool(config.databaseUrl, limits.mysqlPoolConnections);
+  tracing?.redis(grabsRedis);
+  tracing?.redis(redis);
+  tracing?.mysql(pool.pool);
+  return {
+    ...{ grabsRedis, redis, subscriber, changesRedis, pool },
+    async close() {
+      await pool
+        .close()
+        .catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
+      for (const client of [grabsRedis, redis, subscriber, changesRedis]) client.disconnect();
+    },
+  };
+}
+
+interface SellingDeps {
+  readonly clients: ReturnType<typeof openClients>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ledger: () => LedgerHandle | undefined;
+  readonly called: (attempts: number, waitMs: number, callMs: number) => void;
+}
+
+/** What stands between a grab and Redis. */
+function createSelling({ clients, clock, log, ledger, called }: SellingDeps) {
+  const witnessed = (...grant: ToldGrant) => witnessedGrant(clock.now(), ...grant);
+  const gates = new Gates((shard, reason) => {
+    log.warn({ shard, reason }, "the gate is closed");
+    ledger()?.open(shard, reason);
+  });
+  const soldOut = new SoldOut({ redis: clients.redis, gates, clock, log });
+  const queue = createGrabQueue(
+    { redis: clients.grabsRedis, gates, log },
+    {
+      called,
+      granted: (...grant) => ledger()?.confirmed.add(witnessed(...grant)),
+      repeated: (...grant) => ledger()?.confirmed.addRepeated(witnessed(...grant)),
+      soldOut: (saleId, gate) => soldOut.notice(saleId, gate),
+      missing: (saleId, gate) => ledger()?.missing(saleId, gate.epoch),
+    },
+  );
+  return { gates, soldOut, queue, witnessed };
+}
+
+/** The ledger's thread, which opens and closes the gates. */
+function startThread(config: Config, gates: Gates, log: Log): LedgerHandle {
+  const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets } = config;
+  const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  return startLedgerThread(
+    { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets, processId },
+    log,
+    {
+      opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation),
+      closed(shard, epoch) {
+        const gate = gates.at(shard);
+        if (gate && gate.epoch <= epoch) gates.close(shard, gate, "a recovery has begun");
+      },
+    },
+  );
+}
+
 /** Everything behind the HTTP edge. */
 function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const clock = systemClock;
   const stopping = new AbortController();
-  const grabsRedis = connectRedis(config.redisUrl, "grabs", log);
-  const redis = connectRedis(config.redisUrl, "reads", log);
-  const subscriber = connectRedis(config.redisUrl, "subscriber", log);
-  const changesRedis = connectRedis(config.redisUrl, "changes", log);
-  const pool = openPool(config.databaseUrl, limits.mysqlPoolConnections);
+  const clients = openClients(config, log, tracing);
+  const { grabsRedis, redis, subscriber, changesRedis, pool } = clients;
   const { db } = pool;
-  tracing?.redis(grabsRedis);
-  tracing?.redis(redis);
-  tracing?.mysql(pool.pool);
 
   let thread: LedgerHandle | undefined;
-  const witnessed = (...grant: ToldGrant) => witnessedGrant(clock.now(), ...grant);
-  const gates = new Gates((shard, reason) => {
-    log.warn({ shard, reason }, "the gate is closed");
-    thread?.open(shard, reason);
+  const { gates, soldOut, queue, witnessed } = createSelling({
+    ...{ clients, clock, log, ledger: () => thread },
+    called: (attempts, waitMs, callMs) => metrics.call(attempts, waitMs, callMs),
   });
-  const soldOut = new SoldOut({ redis, gates, clock, log });
-  const queue = createGrabQueue(
-    { redis: grabsRedis, gates, log },
-    {
-      called: (attempts, waitMs, callMs) => metrics.call(attempts, waitMs, callMs),
-      granted: (...grant) => thread?.confirmed.add(witnessed(...grant)),
-      repeated: (...grant) => thread?.confirmed.addRepeated(witnessed(...grant)),
-      soldOut: (saleId, gate) => soldOut.notice(saleId, gate),
-      missing: (saleId, gate) => thread?.missing(saleId, gate.epoch),
-    },
-  );
   const health = createHealth({
     ...{ config, gates, redis: grabsRedis, ledger: () => thread, grabsWaiting: queue.waiting },
     salesNotWarm: () => v1Parts.salesNotWarm(),
@@ -197,25 +245,13 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     if (stopping.signal.aborted) return;
     await validity.start();
     if (stopping.signal.aborted) return;
-    const { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets } = config;
-    const processId = `${hostname().slice(0, 20)}-${process.pid}-${randomUUID().slice(0, 8)}`;
-    thread = startLedgerThread(
-      { redisUrl, databaseUrl, durability, ledgerKeepMs, logLevel, codeSecrets, processId },
-      log,
-      {
-        opened: (shard, epoch, incarnation) => gates.open(shard, epoch, incarnation),
-        closed(shard, epoch) {
-          const gate = gates.at(shard);
-          if (gate && gate.epoch <= epoch) gates.close(shard, gate, "a recovery has begun");
-        },
-      },
-    );
+    thread = startThread(config, gates, log);
     const warnings = await databaseWarnings(db).catch(() => []);
     for (const warning of warnings) log.warn({ warning }, "durability");
     stopWarming = warmer.start();
     caches.start();
     stopV1 = v1Parts.start();
-    watchRedis({ redis, gates, durability, log }, stopping.signal);
+    watchRedis({ redis, gates, durability: config.durability, log }, stopping.signal);
     await gates.opened;
     health.hasOpened();
   }
@@ -226,26 +262,13 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     await caches.stop();
     await validity.stop();
     await thread?.drain();
-    await pool.close().catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
-    for (const client of [grabsRedis, redis, subscriber, changesRedis]) client.disconnect();
+    await clients.close();
   }
 
+  const { events, v1, v1Grab } = v1Parts;
   const appDeps = {
-    ...{
-      config,
-      log,
-      tokens,
-      revocations,
-      users,
-      sales,
-      wallet,
-      grabs,
-      throttle,
-      health,
-      metrics: counts,
-      ...{ v1: v1Parts.v1, v1Grab: v1Parts.v1Grab },
-    },
+    ...{ config, log, tokens, revocations, users, sales, wallet, grabs, throttle, health },
+    ...{ metrics: counts, v1, v1Grab },
   };
-  const { events } = v1Parts;
   return { appDeps, health, metrics, stopping, open, close, events, ledger: () => thread };
 }

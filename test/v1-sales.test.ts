@@ -106,12 +106,8 @@ describe("making a sale", () => {
     const make = (total: number) =>
       call("POST /v1/sales", seller, { templateId, name: freshName("sale"), total });
     const made = await Promise.all(Array.from({ length: 8 }, () => make(30)));
-    expect(made.map(({ status }) => status).toSorted()).toEqual([
-      201,
-      201,
-      201,
-      ...Array(5).fill(409),
-    ]);
+    const statuses = made.map(({ status }) => status).toSorted((one, other) => one - other);
+    expect(statuses).toEqual([201, 201, 201, ...Array(5).fill(409)]);
     const full = await make(11);
     expect([full.body.code, full.body.left]).toEqual(["template_count_exceeded", 10]);
     const first = made.find(({ status }) => status === 201)?.body.id;

@@ -25,7 +25,7 @@ describe("a code", () => {
 
   test("is the id of its secret and the first 90 bits of the HMAC", () => {
     const digest = createHmac("sha256", OLD).update("coupon 35 17 9007199254740991").digest("hex");
-    const bits = [...digest.slice(0, 24)]
+    const bits = Array.from(digest.slice(0, 24))
       .map((digit) => Number.parseInt(digit, 16).toString(2).padStart(4, "0"))
       .join("")
       .slice(0, 90);

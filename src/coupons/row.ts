@@ -23,7 +23,7 @@ export const isEarly = sql`(${coupons.validFrom} IS NOT NULL AND ${coupons.valid
 const flag = (condition: SQL) => sql`IF(${condition}, 1, 0)`.mapWith(Boolean);
 
 /** The columns of a coupon that decide its state. */
-export const stateColumns = {
+const stateColumns = {
   stored: coupons.state,
   lapsed: flag(sql`${coupons.state} = 'locked' AND ${lockRanOut}`),
   over: flag(isOver),

@@ -14,7 +14,7 @@ interface FinisherDeps {
 }
 
 /** One pass; several at once, here or elsewhere, do no harm. Throws MySQL's error when the outbox cannot be read. */
-export async function finishWaiting({ changes, gates, log }: FinisherDeps): Promise<void> {
+async function finishWaiting({ changes, gates, log }: FinisherDeps): Promise<void> {
   for (const pending of await changes.waiting()) {
     const { saleId, action } = pending;
     // A shard that recovers takes no changes.

@@ -175,7 +175,9 @@ export function createSaleViews({ db, records, numbers, clock }: ViewDeps): Sale
   }
 
   async function viewsOf(ids: readonly number[]): Promise<SaleView[]> {
-    const found = await Promise.all(ids.map((id) => records.peek(id) ?? records.get(id)));
+    const found = await Promise.all(
+      ids.map(async (id) => records.peek(id) ?? (await records.get(id))),
+    );
     const live = await liveOf(ids);
     const views = ids.map((_, place) => {
       const [record, of] = [found[place], live[place]];

@@ -2,6 +2,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { limits } from "../limits.ts";
+import { countChars } from "../text.ts";
 import {
   amountSchema,
   currencySchema,
@@ -17,7 +18,7 @@ export const plainText = (charsMin: number, charsMax: number) =>
     .string()
     .regex(/^\P{Cc}*$/u, "Use no control characters.")
     .refine((value) => value.isWellFormed(), "Use whole characters only.")
-    .refine((value) => [...value].length >= charsMin && [...value].length <= charsMax, {
+    .refine((value) => countChars(value) >= charsMin && countChars(value) <= charsMax, {
       error: `Use ${charsMin} to ${charsMax} characters.`,
     })
     .openapi({ description: `${charsMin} to ${charsMax} characters.` });

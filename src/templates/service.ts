@@ -170,6 +170,7 @@ export function createTemplates({
 }
 
 function contentOf(template: TemplateFacts): TemplateContent {
-  const { id, sellerId, state, version, createdAt, updatedAt, ...content } = template;
+  const { id: _id, sellerId: _sellerId, state: _state, version: _version, ...rest } = template;
+  const { createdAt: _createdAt, updatedAt: _updatedAt, ...content } = rest;
   return content;
 }

@@ -32,7 +32,7 @@ export const pageQuery = {
 };
 
 /** The cursor of the page behind an item whose list is ordered by these numbers. */
-export const cursorOf = (...places: readonly number[]): string =>
+const cursorOf = (...places: readonly number[]): string =>
   Buffer.from(JSON.stringify(places)).toString("base64url");
 
 /** The numbers of a cursor, undefined for the first page. Throws the 422 when it is no cursor of such a list. */

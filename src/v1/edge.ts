@@ -36,7 +36,7 @@ export interface Edge {
 }
 
 /** The errors of one schema as fields: one for each that is not right. */
-export function fieldErrors(error: z.ZodError, target: string): FieldError[] {
+function fieldErrors(error: z.ZodError, target: string): FieldError[] {
   return error.issues.flatMap((issue) => {
     const paths =
       issue.code === "unrecognized_keys"

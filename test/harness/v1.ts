@@ -5,7 +5,7 @@ export interface V1Answer {
   readonly headers: Headers;
   /** The JSON of the body, whatever it stands for; undefined when there is none. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
-  readonly body: any;
+  readonly body: any; // oxlint-disable-line typescript/no-explicit-any
 }
 
 export interface V1Sending {
