@@ -71,10 +71,10 @@ async function walletOf(db: Database, userId: number, rows: readonly Row[]): Pro
   const uses = await usesOf(db, userId, rows);
   const found = rows.map(({ template, ...row }): Found => {
     const { now: _, ...coupon } = row;
-    const { id, name, state, userLimit, ...terms } = factsOf(template);
+    const { id, name, state: _state, userLimit, ...terms } = factsOf(template);
     return {
       ...coupon,
-      ...{ templateId: id, templateName: name, templateState: state, terms },
+      ...{ templateId: id, templateName: name, terms },
       usesLeft: userLimit === null ? null : userLimit - (uses.get(id) ?? 0),
       budgetUsesLeft: budgetUsesLeft(template),
     };

@@ -45,8 +45,6 @@ export interface Held {
   readonly code: string;
   readonly templateId: number;
   readonly terms: Terms;
-  /** A coupon of a template that is not published is worth nothing for now. */
-  readonly templateState: "draft" | "published" | "disabled";
   readonly state: "unused" | "locked" | "used" | "expired";
   /** Until when a lock holds; one that ran out counts as unused. */
   readonly lockedUntil: Date | null;

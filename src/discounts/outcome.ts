@@ -15,7 +15,6 @@ export type Reason =
   | { readonly code: "locked"; readonly until: string | null }
   | { readonly code: "expired"; readonly expiredAt: string | null }
   | { readonly code: "not_yet_valid"; readonly validFrom: string }
-  | { readonly code: "template_disabled" }
   | { readonly code: "user_limit_reached" }
   | { readonly code: "budget_exhausted" }
   | { readonly code: "other_currency"; readonly currency: string }
@@ -30,7 +29,6 @@ export const REASONS = [
   "locked",
   "expired",
   "not_yet_valid",
-  "template_disabled",
   "user_limit_reached",
   "budget_exhausted",
   "other_currency",

@@ -41,7 +41,6 @@ describe("a coupon does not apply", () => {
     ],
     ["not valid yet", { validFrom: later(1) }, { code: "not_yet_valid" }],
     ["locked", { state: "locked", lockedUntil: later(SECOND) }, { code: "locked" }],
-    ["of a disabled template", { templateState: "disabled" }, { code: "template_disabled" }],
     ["of a template without room for the user", { usesLeft: 0 }, { code: "user_limit_reached" }],
     ["of a template without budget", { budgetUsesLeft: 0 }, { code: "budget_exhausted" }],
   ])("when it is %s", (_, rest, reason) => {

@@ -60,8 +60,6 @@ function sentence(reason: Reason): string {
         : "The coupon has expired.";
     case "not_yet_valid":
       return `The coupon can be used from ${reason.validFrom} on.`;
-    case "template_disabled":
-      return "Coupons of this kind are not accepted at present.";
     case "user_limit_reached":
       return "You have as many coupons of this kind in use as one may have.";
     case "budget_exhausted":

@@ -2,8 +2,9 @@ import type { Held } from "./order.ts";
 import type { Reason } from "./outcome.ts";
 
 /**
- * A coupon must be unused, within its dates and of a published template. The dates are judged at `now`; what is
- * used up or has been marked as expired stays so, whichever instant is asked about.
+ * A coupon must be unused and within its dates; a template that was disabled since takes nothing from those who hold
+ * one. The dates are judged at `now`; what is used up or has been marked as expired stays so, whichever instant is
+ * asked about.
  */
 export function mustBeUsable(held: Held, now: Date): Reason | undefined {
   const { state, lockedUntil, validFrom, expiresAt } = held;
@@ -11,7 +12,6 @@ export function mustBeUsable(held: Held, now: Date): Reason | undefined {
   if (state === "expired" || (expiresAt && expiresAt <= now)) {
     return { code: "expired", expiredAt: expiresAt?.toISOString() ?? null };
   }
-  if (held.templateState !== "published") return { code: "template_disabled" };
   if (validFrom && validFrom > now) {
     return { code: "not_yet_valid", validFrom: validFrom.toISOString() };
   }

@@ -31,7 +31,6 @@ export function coupon(
     code,
     templateId: 1,
     terms: { ...ANY_TERMS, ...terms },
-    templateState: "published",
     state: "unused",
     lockedUntil: null,
     validFrom: null,
