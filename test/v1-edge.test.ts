@@ -75,6 +75,20 @@ describe("the document", () => {
     }
   });
 
+  test("shows the Idempotency-Key on every POST that takes one, which are all but those of accounts", async () => {
+    const { body } = await ask("GET /openapi.json");
+    type Operation = { parameters?: { in: string; name: string; required: boolean }[] };
+    const paths = Object.entries<Record<string, Operation>>(body.paths);
+    const takes = ({ parameters = [] }: Operation) =>
+      parameters.filter(({ in: where, name }) => where === "header" && name === "Idempotency-Key");
+    const posts = paths.filter(([, { post }]) => post);
+    expect(posts.length).toBeGreaterThan(10);
+    for (const [path, { post = {} }] of posts)
+      expect([path, takes(post).length]).toEqual([path, path.startsWith("/v1/auth/") ? 0 : 1]);
+    for (const [path, { post: _, ...others }] of paths)
+      expect([path, Object.values(others).flatMap(takes)]).toEqual([path, []]);
+  });
+
   test("is shown by a page whose files all come from here", async () => {
     const page = await (await fetch(`${api.url}/docs`)).text();
     const files = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = ""]) => file);

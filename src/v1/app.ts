@@ -60,7 +60,7 @@ export function createV1(deps: V1Deps): V1 {
     metrics.request(c.req.method, pattern === "/*" ? "unmatched" : pattern, c.res.status);
   });
   const routes = app.route("/", routesOf(deps));
-  addDocs(app);
+  addDocs(app, deps.edge);
   const methodsOf = methodsIn([
     // Answered before it gets here.
     { method: grabRoute.method.toUpperCase(), pattern: grabRoute.getRoutingPath() },

@@ -3,7 +3,7 @@
 
 import { refusals } from "../errors.ts";
 import { Problem } from "../problem.ts";
-import type { Edge } from "./edge.ts";
+import { type Edge, KEY } from "./edge.ts";
 
 const INFO = {
   openapi: "3.1.0",
@@ -18,6 +18,15 @@ const INFO = {
   },
   security: [{ bearer: [] }],
 };
+
+const KEY_HEADER = {
+  in: "header",
+  name: "Idempotency-Key",
+  required: false,
+  description: "1 to 255 printable ASCII characters. A repeat with it gets the first answer.",
+  schema: { type: "string", pattern: KEY.source },
+  example: "b1946ac9-2c2b-4f5b-9b0a-1c4b1c1c1c1c",
+} as const;
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -83,15 +92,26 @@ function problemPage(code: string): Response {
 const plainPatterns = (key: string, value: unknown): unknown =>
   key === "pattern" && typeof value === "string" ? value.replace(/\/[dgimsuvy]+$/, "") : value;
 
+/** What the routes say of themselves, and of each that takes an Idempotency-Key that it does. */
+function documentOf(app: ReturnType<Edge["router"]>, once: Edge["once"]) {
+  const document = app.getOpenAPI31Document(INFO);
+  for (const { path, handler } of app.routes) {
+    if (handler !== once) continue;
+    const operation = document.paths?.[path.replaceAll(/:(\w+)/g, "{$1}")]?.post;
+    if (operation) operation.parameters = [...(operation.parameters ?? []), KEY_HEADER];
+  }
+  return document;
+}
+
 /** Adds the pages to the app whose document they show. */
-export function addDocs(app: ReturnType<Edge["router"]>): void {
+export function addDocs(app: ReturnType<Edge["router"]>, { once }: Pick<Edge, "once">): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     ...{ type: "http", scheme: "bearer" },
     description: "An access token of POST /v1/auth/login, or a service's key.",
   });
   let document: string | undefined;
   app.get("/openapi.json", () => {
-    document ??= JSON.stringify(app.getOpenAPI31Document(INFO), plainPatterns);
+    document ??= JSON.stringify(documentOf(app, once), plainPatterns);
     return new Response(document, {
       headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
     });

@@ -33,6 +33,8 @@ export interface Edge {
   posting(...roles: Role[]): Handler[];
   /** For POST by whoever comes: a body, nothing else. */
   readonly open: Handler[];
+  /** What of `posting` takes the Idempotency-Key: the document shows the header where this is. */
+  readonly once: Handler;
 }
 
 /** The errors of one schema as fields: one for each that is not right. */
@@ -86,7 +88,8 @@ const withBody: Handler = async (c, next) => {
   await next();
 };
 
-const KEY = /^[\x21-\x7e]{1,255}$/;
+/** What an Idempotency-Key is. */
+export const KEY = /^[\x21-\x7e]{1,255}$/;
 
 export function createEdge(deps: {
   tokens: Pick<Tokens, "verify">;
@@ -146,5 +149,6 @@ export function createEdge(deps: {
     changing: (...roles) => [only(roles), withBody],
     posting: (...roles) => [only(roles), withBody, once],
     open: [withBody],
+    once,
   };
 }

@@ -9,11 +9,12 @@ import type { Asker, Draft } from "./request.ts";
 /** A body that was taken before says more than one that only has the right form. */
 const TAKEN_BEFORE = 0.6;
 const VARIED = 0.1;
-const KEY_SENT = 0.4;
 
 function parameterValue(operation: Operation, parameter: Parameter, maker: Maker): string {
   const { random, pool, owner } = maker;
   const { name, schema } = parameter;
+  // A key that another request has had would get that one's answer.
+  if (operation.keepsAnswers && parameter.in === "header") return random.word(20);
   const kind =
     name === "cursor"
       ? `cursor of ${collectionOf(operation.path)}`
@@ -65,8 +66,6 @@ export function draftOf(
     else if (parameter.in === "query") draft.query.push([parameter.name, value]);
     else draft.headers[parameter.name] = keyLike(value, random);
   }
-  if (operation.keepsAnswers && random.chance(KEY_SENT))
-    draft.headers["Idempotency-Key"] = random.word(20);
   return draft;
 }
 
