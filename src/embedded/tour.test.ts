@@ -10,7 +10,7 @@ const facts = {
 
 test("says where the service is, how durable it is and where the data is", () => {
   const text = tour({ ...facts, demo: "none" });
-  for (const part of [facts.url, facts.opsUrl, facts.dataDir, "durable:", "Ctrl-C"]) {
+  for (const part of [`${facts.url}/docs`, facts.opsUrl, facts.dataDir, "durable:", "Ctrl-C"]) {
     expect(text).toContain(part);
   }
   expect(tour({ ...facts, durability: "fast", demo: "none" })).toContain("may lose");

@@ -23,6 +23,7 @@ export function tour(facts: TourFacts): string {
     "",
     `Doorbuster is open: ${facts.url}`,
     `  durability  ${PROMISE[facts.durability]}`,
+    `  API         ${facts.url}/docs shows every route of /v1`,
     `  operations  ${facts.opsUrl}/metrics and ${facts.opsUrl}/readyz`,
     `  data        ${facts.dataDir}`,
     "  stop        Ctrl-C",
