@@ -130,5 +130,7 @@ test("when the process that reads is killed another one reads, and shows what wa
     async (at) => (await sellersLine(at, coupon.name))?.stock === 900,
     rest,
   );
-  for (const api of rest) expect(await stateOf(api)).toBe("reading");
+  // The operations port hears of it once a second.
+  for (const api of rest)
+    await until("it to say so", async () => (await stateOf(api)) === "reading");
 });

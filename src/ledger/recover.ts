@@ -57,7 +57,10 @@ export async function recover(
     const startedAt = performance.now();
     const { epochFrom, epoch } = await beginEpoch(context, connection, shard);
     const recovery = createRecovery(context, connection, shard, epoch);
-    const restored = await restore(recovery, stand);
+    const restored = await restore(recovery, stand).catch(async (error) => {
+      await giveUp(recovery).catch(() => undefined);
+      throw error;
+    });
     const milliseconds = Math.round(performance.now() - startedAt);
     const { merged, unheard } = restored;
     const voids = await voidsSince(recovery, restored.completed);
@@ -71,6 +74,12 @@ export async function recover(
     await connection.close().catch(() => connection.destroy());
   }
 }
+
+/** Nobody need wait for the lease of a leader that could not go on, because it stops or a server is away. */
+const giveUp = ({ write, shard }: Recovery) =>
+  write((tx) =>
+    tx.update(shards).set({ leaseOwner: null, leaseUntil: null }).where(eq(shards.shard, shard)),
+  );
 
 /** What may be lost is a warning; a false alarm is not. */
 function report({ metrics, log, settings }: LedgerContext, row: typeof recoveries.$inferInsert) {
