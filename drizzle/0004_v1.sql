@@ -45,6 +45,7 @@ CREATE TABLE `coupons` (
 	`valid_from` datetime(3),
 	`expires_at` datetime(3),
 	`order_sn` varchar(64),
+	`by_service` boolean NOT NULL DEFAULT false,
 	`locked_until` datetime(3),
 	`reserved` bigint unsigned NOT NULL DEFAULT 0,
 	`original_amount` bigint unsigned,
@@ -77,6 +78,7 @@ CREATE TABLE `idempotency_keys` (
 --> statement-breakpoint
 CREATE TABLE `outbox` (
 	`sale_id` bigint unsigned NOT NULL,
+	`change_id` char(36) NOT NULL,
 	`version` int unsigned NOT NULL,
 	`action` varchar(16) NOT NULL,
 	`fields_before` json NOT NULL,
@@ -92,6 +94,7 @@ CREATE TABLE `outbox` (
 CREATE TABLE `sale_changes` (
 	`id` bigint unsigned AUTO_INCREMENT NOT NULL,
 	`sale_id` bigint unsigned NOT NULL,
+	`change_id` char(36),
 	`version` int unsigned NOT NULL,
 	`action` varchar(16) NOT NULL,
 	`fields_before` json NOT NULL,
@@ -101,11 +104,13 @@ CREATE TABLE `sale_changes` (
 	`request_key` char(36),
 	`created_at` datetime(3) NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
 	CONSTRAINT `sale_changes_id` PRIMARY KEY(`id`),
+	CONSTRAINT `sale_changes_change` UNIQUE(`change_id`),
 	CONSTRAINT `sale_changes_version` UNIQUE(`sale_id`,`version`),
 	CONSTRAINT `sale_changes_request` UNIQUE(`request_key`)
 );
 --> statement-breakpoint
 ALTER TABLE `sales` ADD `version` int unsigned DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE `sales` ADD `change_id` char(36);--> statement-breakpoint
 ALTER TABLE `sales` ADD `grabs_per_second` int unsigned;--> statement-breakpoint
 ALTER TABLE `sales` ADD `code_key` char(2) DEFAULT '' NOT NULL;--> statement-breakpoint
 ALTER TABLE `sales` ADD `request_key` char(36);--> statement-breakpoint

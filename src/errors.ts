@@ -58,6 +58,11 @@ export const refusals = {
     title: "Not allowed",
     help: "Your role may not do this. The OpenAPI document says for each route who may.",
   },
+  "held-by-service": {
+    status: 403,
+    title: "A service has the coupon locked or used",
+    help: "Only a service can undo that. Ask the shop to cancel the order.",
+  },
   "not-found": {
     status: 404,
     title: "There is no such thing",

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { expireOver } from "../src/coupons/lapse.ts";
 import {
   ask,
+  askAsService,
   assertConsistent,
   freshNumber,
   freshOrder,
@@ -201,5 +202,70 @@ describe("several coupons at once", () => {
     });
     expect(await asked(LOCK, order, ...list.slice(1))).toBe("done");
     await assertConsistent(shop.db, limited);
+  });
+});
+
+describe("what a service has", () => {
+  test("locked or used its owner cannot undo, also by using the service's lock first; the service can", async () => {
+    const templateId = await makeTemplate(shop.db, { userLimit: 5, budget: 5_000 });
+    const [coupon, order] = [await make({}, templateId), freshOrder()];
+    const served = async (...[wish]: [Parameters<typeof ask>[1]]) =>
+      word(await askAsService(shop, wish, order, coupon));
+    expect(await served(LOCK)).toBe("done");
+    expect(await asked(UNLOCK, order, coupon)).toBe("held-by-service");
+    expect(await asked(use(500), order, coupon)).toBe("done");
+    expect(await asked(REVERT, order, coupon)).toBe("held-by-service");
+    expect(await served(REVERT)).toBe("done");
+    expect(await served(use(500))).toBe("done");
+    expect(await asked(REVERT, order, coupon)).toBe("held-by-service");
+    expect(await asked(REVERT, freshOrder(), coupon)).toBe("repeated");
+    expect(await served(REVERT)).toBe("done");
+    expect(await served(LOCK)).toBe("done");
+    expect(await served(UNLOCK)).toBe("done");
+    expect(await asked(LOCK, order, coupon)).toBe("done");
+    expect(await asked(UNLOCK, order, coupon)).toBe("done");
+    await assertConsistent(shop.db, templateId);
+  });
+
+  test("found locked or used by the owner for its order is the service's from then on", async () => {
+    const templateId = await makeTemplate(shop.db, { userLimit: 5, budget: 5_000 });
+    for (const [wish, undo] of [
+      [LOCK, UNLOCK],
+      [use(500), REVERT],
+    ] as const) {
+      const [coupon, order] = [await make({}, templateId), freshOrder()];
+      expect(await asked(wish, order, coupon)).toBe("done");
+      const before = await rowOf(shop.db, coupon);
+      expect(word(await askAsService(shop, wish, order, coupon))).toBe("done");
+      expect(await rowOf(shop.db, coupon)).toEqual({ ...before, byService: true });
+      expect(word(await askAsService(shop, wish, order, coupon))).toBe("repeated");
+      expect(await asked(undo, order, coupon)).toBe("held-by-service");
+      expect((await historyOf(shop.db, coupon)).at(-1)).toBe(`confirm ${order}`);
+    }
+    await assertConsistent(shop.db, templateId);
+  });
+
+  test("locked is free for its owner once the lock ran out, and then the owner's", async () => {
+    const [coupon, order] = [await make(), freshOrder()];
+    await askAsService(shop, LOCK, order, coupon);
+    await letLockRunOut(shop.db, coupon);
+    expect(await asked(UNLOCK, order, coupon)).toBe("done");
+    expect(await asked(use(500), order, coupon)).toBe("done");
+    expect(await asked(REVERT, order, coupon)).toBe("done");
+  });
+
+  test("the owner's undoing and the service's confirming, both at once, leave to one of them", async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const [coupon, order] = [await make(), freshOrder()];
+      await ask(shop, use(500), order, coupon);
+      const [undone, confirmed] = await Promise.all([
+        ask(shop, REVERT, order, coupon),
+        askAsService(shop, use(500), order, coupon),
+      ]);
+      // Whoever was first, in the end the service has what it was told.
+      expect(word(confirmed)).toBe("done");
+      expect(["done", "held-by-service"]).toContain(word(undone));
+      expect(await rowOf(shop.db, coupon)).toMatchObject({ state: "used", byService: true });
+    }
   });
 });

@@ -232,6 +232,21 @@ describe("a coupon over HTTP is safe", () => {
     expect(await historyOf(past.db, held[0] as TestCoupon)).toEqual([]);
   });
 
+  test("from its owner where a service has it locked or used", async () => {
+    const { user, held } = await owned();
+    const [code, orderSn, userId] = [held[0]?.code ?? "", freshOrder(), user.id];
+    const undo = async (action: string) => [
+      said(await post(`${code}/${action}`, user.token, { orderSn })),
+      said(await post(action, user.token, { orderSn, codes: [code] })),
+    ];
+    const refused = ["403 held_by_service", "403 held_by_service"];
+    await post(`${code}/lock`, service, { orderSn, userId });
+    expect(await undo("unlock")).toEqual(refused);
+    await post(`${code}/use`, service, { orderSn, userId, amounts: AMOUNTS });
+    expect(await undo("revert")).toEqual(refused);
+    expect(said(await post(`${code}/revert`, service, { orderSn, userId }))).toBe("200");
+  });
+
   test("from requests that come twice, with an Idempotency-Key and without", async () => {
     const { user, held } = await owned();
     const [path, body] = [`${held[0]?.code}/lock`, { orderSn: freshOrder() }];

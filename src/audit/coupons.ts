@@ -49,7 +49,7 @@ const COUNTS = `SELECT (SELECT COUNT(*) FROM grants WHERE sale_id = ? AND state 
 /** What the history of a coupon in this state ends with; null where it has none. */
 const LAST: Readonly<Record<string, readonly (string | null)[]>> = {
   unused: [null, "unlock", "revert", "lapse"],
-  ...{ locked: ["lock"], used: ["use"], expired: ["expire"] },
+  ...{ locked: ["lock", "confirm"], used: ["use", "confirm"], expired: ["expire"] },
 };
 
 async function query<Found extends object>(

@@ -43,8 +43,10 @@ const ACTIONS: Readonly<
   },
   unlock: {
     summary: "Make sure that an order has no lock on coupons",
-    description: "Changes nothing where the order has none, so it is safe to undo an order with.",
-    refusals: ["coupon-used"],
+    description:
+      "Changes nothing where the order has none, so it is safe to undo an order with. What a service has locked only " +
+      "a service can unlock, not the owner.",
+    refusals: ["coupon-used", "held-by-service"],
   },
   use: {
     summary: "Use coupons for an order",
@@ -58,8 +60,9 @@ const ACTIONS: Readonly<
     summary: "Make sure that an order has not used coupons",
     description:
       "They are unused again, or expired if their time is over; the history keeps the use. Changes nothing where " +
-      "the order has not used them, so it is safe to undo an order with.",
-    refusals: [],
+      "the order has not used them, so it is safe to undo an order with. What a service has locked or used only a " +
+      "service can revert, not the owner.",
+    refusals: ["held-by-service"],
   },
 };
 
@@ -101,6 +104,8 @@ function problemOf(coupon: string, refusal: Refusal): Problem {
       return new Problem("coupon-locked", { ...of, lockedUntil: refusal.lockedUntil });
     case "used":
       return new Problem("coupon-used", of);
+    case "held-by-service":
+      return new Problem("held-by-service", of);
     case "used-otherwise":
       return new Problem("coupon-used", {
         ...of,
@@ -139,7 +144,8 @@ async function make(
   wishes: ReadonlyMap<string, Wish>,
 ): Promise<{ coupons: readonly Coupon[]; changed: boolean }> {
   const owner = ownerOf(actor, userId, { pointer: "/userId" });
-  const outcome = await coupons.change({ userId: owner, actor: actor.name }, orderSn, wishes);
+  const acting = { userId: owner, actor: actor.name, byService: actor.kind === "key" };
+  const outcome = await coupons.change(acting, orderSn, wishes);
   switch (outcome.kind) {
     case "done":
       return outcome;

@@ -53,7 +53,7 @@ export const freeLapsed = (
     const ids = rows.map(({ id }) => id);
     await tx
       .update(coupons)
-      .set({ state: "unused", orderSn: null, lockedUntil: null, reserved: 0 })
+      .set({ state: "unused", orderSn: null, byService: false, lockedUntil: null, reserved: 0 })
       .where(and(inArray(coupons.id, ids), due("locked", lockRanOut)));
     await writeLog(
       tx,

@@ -8,6 +8,9 @@
 // unlock and revert make sure of something: that the order has no lock on the coupon, that it has not used it. That
 // is true already when the order never had it, and they then change nothing. So whoever undoes an order may call
 // them without knowing how far the order got.
+//
+// What a service has locked or used its owner cannot undo: the shop may have taken the order for paid. A service that
+// finds its wish fulfilled by the owner confirms it, and from then on it is the service's.
 
 import { mostOff, mostOffAnyOrder } from "./most.ts";
 import { type CouponRow, stateOf } from "./row.ts";
@@ -44,6 +47,8 @@ export interface Change {
 export type Step = Change &
   (
     | { readonly action: "lapse" | "unlock" | "revert" }
+    /** A service takes over what the owner has locked or used for the order. */
+    | { readonly action: "confirm"; readonly state: "locked" | "used" }
     | { readonly action: "lock"; readonly ttlSeconds: number }
     /** `from` is what it must be in; `counted` is what the coupon counts of the budget from then on. */
     | {
@@ -57,7 +62,7 @@ export type Step = Change &
 /** Why one coupon cannot be changed as wished. */
 export type Refusal =
   | { readonly kind: "locked"; readonly lockedUntil: Date }
-  | { readonly kind: "used" | "used-otherwise" }
+  | { readonly kind: "used" | "used-otherwise" | "held-by-service" }
   | { readonly kind: "expired"; readonly expiresAt: Date | null }
   | { readonly kind: "early"; readonly validFrom: Date }
   | { readonly kind: "currency"; readonly currency: string }
@@ -92,8 +97,22 @@ function notFree(row: CouponRow): Refusal | undefined {
   }
 }
 
-function planLock(row: CouponRow, ttlSeconds: number, mine: boolean): Plan {
-  if (mine && stateOf(row) === "locked") return NOTHING;
+/** The coupon is as wished already. */
+const kept = (row: CouponRow, state: "locked" | "used", byService: boolean): Plan =>
+  byService && !row.byService
+    ? steps({ action: "confirm", state, held: 0, reserved: 0, spent: 0 })
+    : NOTHING;
+
+/** What the order's own wish is about. */
+interface Asked {
+  /** Whether the order has the coupon. */
+  readonly mine: boolean;
+  /** Whether a service asks, and not the owner. */
+  readonly byService: boolean;
+}
+
+function planLock(row: CouponRow, ttlSeconds: number, { mine, byService }: Asked): Plan {
+  if (mine && stateOf(row) === "locked") return kept(row, "locked", byService);
   const refusal = notFree(row);
   if (refusal) return refused(refusal);
   const { budget } = row.template;
@@ -101,11 +120,11 @@ function planLock(row: CouponRow, ttlSeconds: number, mine: boolean): Plan {
   return steps(...lapseOf(row), { action: "lock", ttlSeconds, held: 1, reserved, spent: 0 });
 }
 
-function planUse(row: CouponRow, amounts: Amounts, mine: boolean): Plan {
+function planUse(row: CouponRow, amounts: Amounts, { mine, byService }: Asked): Plan {
   const state = stateOf(row);
   if (mine && state === "used") {
     const same = row.originalAmount === amounts.original && row.discountAmount === amounts.discount;
-    return same ? NOTHING : refused({ kind: "used-otherwise" });
+    return same ? kept(row, "used", byService) : refused({ kind: "used-otherwise" });
   }
   // A lock that was taken in time lets its order go through, also when the coupon's time is over meanwhile.
   const locked = mine && state === "locked";
@@ -121,22 +140,26 @@ function planUse(row: CouponRow, amounts: Amounts, mine: boolean): Plan {
   return steps(...lapseOf(row), { ...use, from: "unused", held: 1, reserved: 0 });
 }
 
-/** What it takes to give the order its wish. */
-export function planWish(row: CouponRow, orderSn: string, wish: Wish): Plan {
+/** What it takes to give the order its wish; `byService` when a service asks for it, and not the owner. */
+export function planWish(row: CouponRow, orderSn: string, wish: Wish, byService: boolean): Plan {
   const mine = row.orderSn === orderSn;
+  const isAnothers = row.byService && !byService;
   switch (wish.action) {
     case "lock":
-      return planLock(row, wish.ttlSeconds, mine);
+      return planLock(row, wish.ttlSeconds, { mine, byService });
     case "use":
-      return planUse(row, wish.amounts, mine);
+      return planUse(row, wish.amounts, { mine, byService });
     case "unlock": {
       if (!mine) return NOTHING;
       if (row.stored === "used") return refused({ kind: "used" });
       const lapse = lapseOf(row);
-      return lapse.length > 0 ? steps(...lapse) : steps({ action: "unlock", ...ended(row) });
+      if (lapse.length > 0) return steps(...lapse);
+      if (isAnothers) return refused({ kind: "held-by-service" });
+      return steps({ action: "unlock", ...ended(row) });
     }
     case "revert":
       if (!mine || row.stored !== "used") return NOTHING;
+      if (isAnothers) return refused({ kind: "held-by-service" });
       return steps({ action: "revert", held: -1, reserved: 0, spent: -row.reserved });
   }
 }

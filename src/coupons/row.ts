@@ -41,6 +41,7 @@ const columns = {
   validFrom: coupons.validFrom,
   expiresAt: coupons.expiresAt,
   orderSn: coupons.orderSn,
+  byService: coupons.byService,
   lockedUntil: coupons.lockedUntil,
   reserved: coupons.reserved,
   originalAmount: coupons.originalAmount,

@@ -22,6 +22,8 @@ export interface Acting {
   readonly userId: number;
   /** For the history: `user:7`, `key:3`. */
   readonly actor: string;
+  /** A service acts, and not the owner. */
+  readonly byService: boolean;
 }
 
 export type Outcome =
@@ -67,14 +69,14 @@ const linesOf = ({ row, steps }: Planned, orderSn: string, actor: string): LogLi
 async function execute(
   tx: Transaction,
   planned: readonly Planned[],
-  { userId, actor }: Acting,
+  { userId, actor, byService }: Acting,
   orderSn: string,
 ): Promise<Executed> {
   // One order for everybody, or two lists that overlap could wait for each other.
   const sorted = planned.toSorted((a, b) => a.row.id - b.row.id);
   for (const { row, steps } of sorted) {
     for (const step of steps) {
-      if (!(await takeStep(tx, row, step, orderSn))) return { kind: "moved" };
+      if (!(await takeStep(tx, row, step, { orderSn, byService }))) return { kind: "moved" };
     }
   }
   await writeLog(
@@ -145,7 +147,7 @@ export function createCoupons({
     if ("kind" in rows) return rows;
     const planned: Planned[] = [];
     for (const row of rows) {
-      const plan = planWish(row, orderSn, wishes.get(row.code) as Wish);
+      const plan = planWish(row, orderSn, wishes.get(row.code) as Wish, acting.byService);
       if (plan.kind === "refused") return { ...plan, code: row.code };
       planned.push({ row, steps: plan.steps });
     }

@@ -12,6 +12,7 @@ import { coupons, couponUsageLogs } from "./table.ts";
 const FREE = {
   state: "unused",
   orderSn: null,
+  byService: false,
   lockedUntil: null,
   reserved: 0,
   originalAmount: null,
@@ -22,27 +23,42 @@ const FREE = {
 const isState = (state: string) => eq(coupons.state, state);
 const canBeTaken = [isState("unused"), sql`NOT ${isOver}`, sql`NOT ${isEarly}`];
 
+/** The order that a step is taken for; `byService` when a service asks for it, and not the owner. */
+interface Taker {
+  readonly orderSn: string;
+  readonly byService: boolean;
+}
+
 /** What a step demands of the row, and what it writes. */
-function updateOf(step: Step, orderSn: string): { demands: SQL[]; set: object } {
+function updateOf(step: Step, { orderSn, byService }: Taker): { demands: SQL[]; set: object } {
   const ofOrder = eq(coupons.orderSn, orderSn);
+  // A service may have confirmed it since it was read.
+  const ofAsker = byService ? [] : [eq(coupons.byService, false)];
+  // A use by the owner leaves a service's lock the service's.
+  const marked = byService ? { byService } : {};
   switch (step.action) {
     case "lapse":
       return { demands: [isState("locked"), lockRanOut], set: FREE };
     case "unlock":
-      return { demands: [isState("locked"), ofOrder, lockRuns], set: FREE };
+      return { demands: [isState("locked"), ofOrder, lockRuns, ...ofAsker], set: FREE };
     case "revert":
-      return { demands: [isState("used"), ofOrder], set: FREE };
+      return { demands: [isState("used"), ofOrder, ...ofAsker], set: FREE };
+    case "confirm": {
+      const runs = step.state === "locked" ? [lockRuns] : [];
+      return { demands: [isState(step.state), ofOrder, ...runs], set: { byService: true } };
+    }
     case "lock": {
       const lockedUntil = secondsFromNow(step.ttlSeconds);
       const { reserved } = step;
-      return { demands: canBeTaken, set: { state: "locked", orderSn, lockedUntil, reserved } };
+      const set = { state: "locked", orderSn, lockedUntil, reserved, ...marked };
+      return { demands: canBeTaken, set };
     }
     case "use": {
       const { amounts, counted } = step;
       return {
         demands: step.from === "locked" ? [isState("locked"), ofOrder, lockRuns] : canBeTaken,
         set: {
-          ...{ state: "used", orderSn, lockedUntil: null, reserved: counted },
+          ...{ state: "used", orderSn, lockedUntil: null, reserved: counted, ...marked },
           ...{ originalAmount: amounts.original, discountAmount: amounts.discount },
           usedAt: sql`UTC_TIMESTAMP(3)`,
         },
@@ -56,9 +72,9 @@ export async function takeStep(
   tx: Transaction,
   coupon: { readonly id: number; readonly userId: number },
   step: Step,
-  orderSn: string,
+  taker: Taker,
 ): Promise<boolean> {
-  const { demands, set } = updateOf(step, orderSn);
+  const { demands, set } = updateOf(step, taker);
   const [result] = await tx
     .update(coupons)
     .set(set)

@@ -1,4 +1,12 @@
-import { index, int, mysqlTable, primaryKey, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
+import {
+  boolean,
+  index,
+  int,
+  mysqlTable,
+  primaryKey,
+  uniqueIndex,
+  varchar,
+} from "drizzle-orm/mysql-core";
 import { id, instant } from "../db/columns.ts";
 
 /**
@@ -21,6 +29,8 @@ export const coupons = mysqlTable(
     expiresAt: instant("expires_at"),
     /** The order that has it locked or used. */
     orderSn: varchar("order_sn", { length: 64 }),
+    /** A service has locked or used it for that order: its owner cannot undo that. */
+    byService: boolean("by_service").notNull().default(false),
     lockedUntil: instant("locked_until"),
     /** What it counts of the template's budget while it is locked or used, minor units. */
     reserved: id("reserved").notNull().default(0),
@@ -47,7 +57,7 @@ export const couponUsageLogs = mysqlTable(
   {
     id: id("id").autoincrement().primaryKey(),
     couponId: id("coupon_id").notNull(),
-    /** lock, unlock, use, revert, expire, or lapse when a lock ran out. */
+    /** lock, confirm, unlock, use, revert, expire, or lapse when a lock ran out. */
     action: varchar("action", { length: 16 }).notNull(),
     orderSn: varchar("order_sn", { length: 64 }),
     originalAmount: id("original_amount"),

@@ -74,17 +74,19 @@ export const makeCoupons = (
 ): Promise<TestCoupon[]> =>
   inParallel(Array.from({ length: count }), 8, () => makeCoupon(db, templateId, options));
 
-/** Gives an order its wish for coupons of one user. */
-export function ask(
-  shop: Shop,
-  wish: Wish,
-  orderSn: string,
-  ...held: readonly TestCoupon[]
-): Promise<Outcome> {
+type Request = [shop: Shop, wish: Wish, orderSn: string, ...held: readonly TestCoupon[]];
+
+const askAs = (byService: boolean, [shop, wish, orderSn, ...held]: Request): Promise<Outcome> => {
   const userId = held[0]?.userId ?? 0;
   const wishes = new Map(held.map(({ code }) => [code, wish]));
-  return shop.coupons.change({ userId, actor: `user:${userId}` }, orderSn, wishes);
-}
+  const actor = byService ? "key:1" : `user:${userId}`;
+  return shop.coupons.change({ userId, actor, byService }, orderSn, wishes);
+};
+
+/** Gives an order its wish for coupons of one user, who asks for it. */
+export const ask = (...request: Request): Promise<Outcome> => askAs(false, request);
+/** The same, and a service asks for it. */
+export const askAsService = (...request: Request): Promise<Outcome> => askAs(true, request);
 
 export const LOCK: Wish = { action: "lock", ttlSeconds: 900 };
 export const UNLOCK: Wish = { action: "unlock" };
@@ -137,12 +139,13 @@ function replay(history: readonly string[]): { state: string; orderSn: string | 
     const [action = "", orderSn = null] = line.split(" ");
     const from: Record<string, string[]> = {
       ...{ lock: ["unused"], use: ["unused", "locked"], expire: ["unused"] },
-      ...{ unlock: ["locked"], lapse: ["locked"], revert: ["used"] },
+      ...{ confirm: ["locked", "used"], unlock: ["locked"], lapse: ["locked"], revert: ["used"] },
     };
     const follows = from[action]?.includes(at.state);
     if (!follows || (at.orderSn !== null && at.orderSn !== orderSn))
       throw new Error(`"${line}" cannot follow ${JSON.stringify(at)}: ${history.join(", ")}`);
-    const to = { lock: "locked", use: "used", expire: "expired" }[action] ?? "unused";
+    const to =
+      { lock: "locked", confirm: at.state, use: "used", expire: "expired" }[action] ?? "unused";
     at = { state: to, orderSn: to === "locked" || to === "used" ? orderSn : null };
   }
   return at;

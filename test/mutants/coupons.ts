@@ -92,6 +92,26 @@ export const couponMutants: readonly Mutant[] = [
     },
   },
   {
+    name: "undo-by-owner",
+    what: "an owner gives back what a service has used",
+    edits: [
+      {
+        path: "src/coupons/plan.ts",
+        edit: replace("row.byService && !byService", "false"),
+      },
+      {
+        path: "src/coupons/steps.ts",
+        edit: replace("byService ? [] : [eq(coupons.byService, false)]", "[]"),
+      },
+    ],
+    caughtBy: {
+      file: "test/coupons.test.ts",
+      title:
+        "locked or used its owner cannot undo, also by using the service's lock first; the service can",
+    },
+    quick: true,
+  },
+  {
     name: "half-a-list",
     what: "a list of coupons keeps what it got before one was refused",
     edits: [
