@@ -43,7 +43,7 @@ const IDLE_TIMEOUT_SECONDS = 3;
 test("a process that stood still longer than its leases and its idle timeout answers or resets what it held, and goes on", async () => {
   const other = await startApi(settings, {
     folder: releaseWith([
-      "src/limits.ts",
+      "src/limits/api.ts",
       `httpIdleTimeoutSeconds: ${limits.httpIdleTimeoutSeconds},`,
       `httpIdleTimeoutSeconds: ${IDLE_TIMEOUT_SECONDS},`,
     ]),

@@ -39,7 +39,7 @@ beforeAll(async () => {
   mysql = server;
   link = await linkTo(mysql.url);
   const small = releaseWith([
-    "src/limits.ts",
+    "src/limits/ledger.ts",
     "backlogGrantsMax: 2_000_000",
     `backlogGrantsMax: ${BACKLOG_MAX}`,
   ]);

@@ -31,11 +31,12 @@ let seller: TestUser;
 const RealWorker = globalThis.Worker;
 const threads: Worker[] = [];
 
-/** Starts a thread that can be told to die, in place of the one that is asked for. */
+/** Starts a thread that can be told to die, in place of the ledger's. */
 class MortalWorker extends RealWorker {
-  constructor() {
-    super(new URL("../harness/mortal-thread.ts", import.meta.url));
-    threads.push(this);
+  constructor(url: string | URL) {
+    const isLedger = String(url).endsWith("/ledger/thread.ts");
+    super(isLedger ? new URL("../harness/mortal-thread.ts", import.meta.url) : url);
+    if (isLedger) threads.push(this);
   }
 }
 
