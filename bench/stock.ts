@@ -108,7 +108,7 @@ async function loadRedis({ redis, seller }: System, sale: LoadedSale, now: Date)
       ...{ id, total, granted: winners, returned: 0, userLimit: 1, state: "open" },
       ...{ sellerId: seller.id, templateId: id, name: couponName(id), nameKey: "" },
       ...{ opensAt: null, closesAt: null, warmedAt: now, createdAt: now },
-      ...{ version: 0, grabsPerSecond: null, codeKey: "", requestKey: null },
+      ...{ version: 0, grabsPerSecond: null, codeKey: "", changeId: null, requestKey: null },
     }),
   );
   let fields: (string | number)[] = [];

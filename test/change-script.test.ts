@@ -37,9 +37,9 @@ describe("change.lua", () => {
   const now = async () => Number((await redis.time())[0]) * 1_000;
   const change = (
     keys: ReturnType<typeof saleKeys>,
-    { epoch = "5", version = 1, bound = "", demand = "" },
+    { epoch = "5", version = 1, id = "this", bound = "", demand = "" },
     ...fields: (string | number)[]
-  ) => run([keys.gate, keys.sale], epoch, version, bound, demand, ...fields);
+  ) => run([keys.gate, keys.sale], epoch, version, id, bound, demand, ...fields);
 
   const facts = { state: "open", total: "10", granted: "7", returned: "1", limit: "1" };
 
@@ -53,17 +53,34 @@ describe("change.lua", () => {
   test("sets what it is given, takes away what is empty, and touches nothing else", async () => {
     const keys = await openSale({ closes: "99" });
     expect(await change(keys, {}, "state", "paused", "total", 20, "closes", "")).toBe("applied");
-    const expected = { ...facts, state: "paused", total: "20", version: "1" };
+    const expected = { ...facts, state: "paused", total: "20", version: "1", change: "this" };
     expect(await redis.hgetall(keys.sale)).toEqual(expected);
   });
 
   test.each([
     ["the same", 3],
     ["an earlier", 2],
-  ])("does nothing to a sale that has a change of %s version", async (_, version) => {
-    const keys = await openSale({ version: "3" });
-    expect(await change(keys, { version }, "total", 20)).toBe("same");
+  ])("does nothing to a sale that has another change of %s version", async (_, version) => {
+    const keys = await openSale({ version: "3", change: "another" });
+    expect(await change(keys, { version }, "total", 20)).toBe("superseded");
+    expect(await redis.hgetall(keys.sale)).toEqual({ ...facts, version: "3", change: "another" });
+  });
+
+  test("knows by its id a change that the sale has", async () => {
+    const keys = await openSale();
+    expect(await change(keys, {}, "total", 20)).toBe("applied");
+    await redis.hset(keys.sale, "total", "30");
+    expect(await change(keys, {}, "total", 20)).toBe("same");
+    expect(await redis.hget(keys.sale, "total")).toBe("30");
+  });
+
+  test("stays refused when it comes again and would fit", async () => {
+    const keys = await openSale();
+    expect(await change(keys, {}, "total", 5)).toBe("below 6");
+    await redis.hset(keys.sale, "returned", "5");
+    expect(await change(keys, {}, "total", 5)).toBe("superseded");
     expect(await redis.hget(keys.sale, "total")).toBe("10");
+    expect(await change(keys, { version: 2, id: "next" }, "total", 5)).toBe("applied");
   });
 
   test("compares versions as numbers", async () => {
@@ -74,8 +91,8 @@ describe("change.lua", () => {
   test("lowers a total to what is held, and not below", async () => {
     const keys = await openSale();
     expect(await change(keys, {}, "total", 5)).toBe("below 6");
-    expect(await redis.hgetall(keys.sale)).toEqual(facts);
-    expect(await change(keys, {}, "total", 6)).toBe("applied");
+    expect(await redis.hgetall(keys.sale)).toEqual({ ...facts, version: "1" });
+    expect(await change(keys, { version: 2 }, "total", 6)).toBe("applied");
   });
 
   test("raises the total of a sale that holds more than it has", async () => {
@@ -115,9 +132,10 @@ describe("change.lua", () => {
   test("is not made in another epoch than the one it is bound to, unless it is there already", async () => {
     const keys = await openSale();
     expect(await change(keys, { bound: "4" }, "state", "paused")).toBe("stale");
-    expect(await change(keys, { bound: "5" }, "state", "paused")).toBe("applied");
+    const second = { version: 2, bound: "5" };
+    expect(await change(keys, second, "state", "paused")).toBe("applied");
     await redis.hset(keys.gate, "epoch", "6");
-    expect(await change(keys, { epoch: "6", bound: "5" }, "state", "paused")).toBe("same");
+    expect(await change(keys, { ...second, epoch: "6" }, "state", "paused")).toBe("same");
   });
 
   test.each([

@@ -100,15 +100,16 @@ async function recoverForNothing(saleId: number): Promise<void> {
   await until("a recovery", () => (engine.gates.at(shardOf(saleId))?.epoch ?? 0) > epoch);
 }
 
-const BOTH = ["total", "state", "limit", "version"] as const;
+const BOTH = ["total", "state", "limit", "version", "change"] as const;
 
 /** What both stores say; fails unless it is the same. */
 async function agreed(saleId: number) {
   const [row] = await engine.pool.db.select().from(sales).where(eq(sales.id, saleId));
   const hash = await engine.counters(saleId);
-  const { total, state, userLimit, version } = row ?? {};
-  const inMysql = { total, state, limit: userLimit, version };
-  const inRedis = Object.fromEntries(BOTH.map((name) => [name, hash[name] ?? "0"]));
+  const { total, state, userLimit, version, changeId } = row ?? {};
+  const inMysql = { total, state, limit: userLimit, version, change: changeId ?? "none" };
+  const absent: Record<string, string> = { version: "0", change: "none" };
+  const inRedis = Object.fromEntries(BOTH.map((name) => [name, { ...absent, ...hash }[name]]));
   expect(inRedis).toEqual(Object.fromEntries(BOTH.map((name) => [name, String(inMysql[name])])));
   expect([hash.granted, await engine.redis.hlen(saleKeys(saleId).winners)]).toEqual(["3", 3]);
   expect(await pendingOf(saleId)).toBeUndefined();
@@ -137,7 +138,7 @@ test("a total below what is held is not taken over into the rebuilt sale", async
   const saleId = await soldSale();
   await halfMake("before", requestOf(saleId, "change", { total: 2 }));
   await loseAndRecover(saleId);
-  expect(await agreed(saleId)).toMatchObject({ total: 10, version: 0 });
+  expect(await agreed(saleId)).toMatchObject({ total: 10, version: 1 });
 });
 
 test("a sale that opened before its half-made change came to Redis stays as it was, in both stores", async () => {
@@ -149,7 +150,7 @@ test("a sale that opened before its half-made change came to Redis stays as it w
   });
   await untilRows(engine, saleId, confirmed);
   await loseAndRecover(saleId);
-  expect(await agreed(saleId)).toMatchObject({ total: 10, limit: 1, version: 0 });
+  expect(await agreed(saleId)).toMatchObject({ total: 10, limit: 1, version: 1 });
 });
 
 test("a deletion that was half-made is forgotten with the sale that Redis lost", async () => {
@@ -167,10 +168,10 @@ test("a pause for what was found before a recovery pauses neither store after it
   const epoch = await epochOf(saleId);
   await halfMake("before", requestOf(saleId, "pause", pause, { epoch }));
   await loseAndRecover(saleId);
-  expect(await agreed(saleId)).toMatchObject({ state: "open", version: 0 });
+  expect(await agreed(saleId)).toMatchObject({ state: "open", version: 1 });
   const deps = { redis: engine.redis, db: engine.pool.db };
   expect(await pauseSale(deps, saleId, epoch)).toBe("fenced");
-  expect(await agreed(saleId)).toMatchObject({ state: "open", version: 0 });
+  expect(await agreed(saleId)).toMatchObject({ state: "open", version: 2 });
 });
 
 test("a pause that Redis had before a recovery that lost nothing comes to both stores", async () => {

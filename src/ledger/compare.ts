@@ -70,18 +70,19 @@ export interface Counted {
   readonly granted: number;
   /** The greatest number that it can have granted. */
   readonly possible: number;
-  /** Of its changes; 0 when there is none. */
-  readonly version: number;
+  /** The last change that it has; undefined when there is none. */
+  readonly change: string | undefined;
 }
 
 /** Reads a sale's own counters; what is no whole number counts as absent. */
 export async function countedInRedis(redis: Redis, sale: SaleRow): Promise<Counted> {
-  const counters = await redis
-    .hmget(saleKeys(sale.id).sale, "granted", "returned", "version")
+  const [change, ...counters] = await redis
+    .hmget(saleKeys(sale.id).sale, "change", "granted", "returned")
     .catch((error: unknown) => {
       if (isWrongType(error)) return [];
       throw error;
     });
-  const [granted = 0, returned = 0, version = 0] = counters.map(wholeNumber);
-  return { granted, possible: sale.total + Math.max(returned, sale.returned), version };
+  const [granted = 0, returned = 0] = counters.map(wholeNumber);
+  const possible = sale.total + Math.max(returned, sale.returned);
+  return { granted, possible, change: change ?? undefined };
 }

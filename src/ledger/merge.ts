@@ -72,7 +72,7 @@ async function mergeSale(
   merged: Merged,
 ): Promise<void> {
   const { redis } = recovery.context;
-  const { granted: counted, possible, version } = await countedInRedis(redis, sale);
+  const { granted: counted, possible, change } = await countedInRedis(redis, sale);
   let highest = sale.granted;
   /** What makes no sense; the first few are enough. */
   const wild: string[] = [];
@@ -109,7 +109,7 @@ async function mergeSale(
   const settled = await settle(recovery, sale, granted);
   const { db } = recovery.connection;
   const before = await storedSale(db, sale.id);
-  if (before?.pending) await decideUnfinished(recovery, sale.id, settled, version);
+  if (before?.pending) await decideUnfinished(recovery, sale.id, settled, change);
   if (wild.length > 0) await reportWild(recovery, sale, wild);
   const row = await storedSale(db, sale.id);
   if (!row) throw new Error(`sale ${sale.id} is gone from MySQL`);

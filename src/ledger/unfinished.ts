@@ -15,20 +15,20 @@ interface Counters {
 }
 
 /**
- * Makes the half-made change of a sale whole, or undoes it. `versionInRedis` is what Redis still knew of the sale, 0
- * where it knew nothing.
+ * Makes the half-made change of a sale whole, or undoes it. `changeInRedis` is the last change that Redis knew the
+ * sale to have, undefined where it knew of none.
  */
 export async function decideUnfinished(
   { write, epoch }: Recovery,
   saleId: number,
   counters: Counters,
-  versionInRedis: number,
+  changeInRedis: string | undefined,
 ): Promise<void> {
   await write(async (tx) => {
     const sale = await lockSale(tx, saleId);
     const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
     if (!sale || !pending) return;
-    const isIn = versionInRedis >= pending.version;
+    const isIn = changeInRedis === pending.changeId;
     const opened = await hasOpened(tx, saleId);
     await settle(tx, pending, verdictOn(pending, { sale, counters, isIn, opened, epoch }));
   });
@@ -57,17 +57,24 @@ function verdictOn(
 
 /**
  * Pauses a sale in MySQL, as a change that is whole at once: Redis gets it with the rebuilt sale. A change that has
- * begun meanwhile is refused: it would have the same version.
+ * begun meanwhile is refused: it was judged without the pause.
  */
 export async function pauseWithin(tx: Transaction, saleId: number, reason: string): Promise<void> {
   const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
   if (pending) await settle(tx, pending, "refused");
   const sale = await lockSale(tx, saleId);
   if (!sale || sale.state === "paused") return;
-  const version = sale.version + 1;
-  await tx.update(sales).set({ state: "paused", version }).where(eq(sales.id, saleId));
+  const [version, changeId] = [sale.version + 1, crypto.randomUUID()];
+  await tx.update(sales).set({ state: "paused", version, changeId }).where(eq(sales.id, saleId));
   await remember(tx, {
-    ...{ saleId, version, action: "pause", before: { state: "open" }, change: { state: "paused" } },
+    ...{
+      saleId,
+      changeId,
+      version,
+      action: "pause",
+      before: { state: "open" },
+      change: { state: "paused" },
+    },
     ...{ reason, actor: "recovery", requestKey: null },
   });
 }

@@ -3,15 +3,15 @@
 //   1. MySQL, one transaction: the change is judged against the row, which is held, and put into the outbox. What it
 //      opens up (a greater total, the end of a pause) is in the row from here on: MySQL refuses grants beyond its
 //      total, so Redis must not have a greater one than MySQL.
-//   2. Redis, one script: absolute values with a version, so that a repetition changes nothing. Here it is decided
-//      whether a total can be lowered and whether a sale is open already, between two grabs.
+//   2. Redis, one script: absolute values with the change's id and a version, so that a repetition changes nothing.
+//      Here it is decided whether a total can be lowered and whether a sale is open already, between two grabs.
 //   3. MySQL, one transaction: the rest of the row, the history, and out of the outbox; or back to what was.
 //
 // Whoever dies in between leaves a row in the outbox, and every process finishes what it finds there: 2 and 3 can be
 // done by anybody, any number of times. One change per sale is in the outbox, so changes of a sale follow each other.
 // A recovery that rebuilds a sale decides its half-made change itself (ledger/unfinished.ts).
 
-import { eq, lt, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { shards } from "../ledger/table.ts";
@@ -19,7 +19,7 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys, shardOf } from "../redis/keys.ts";
 import { hasOpened, isForUnopened } from "./demands.ts";
-import { forgetPending, lockSale, settle } from "./settle.ts";
+import { forgetPending, holdPending, lockSale, settle } from "./settle.ts";
 import {
   columnsOf,
   fieldsBefore,
@@ -101,8 +101,10 @@ export interface Changes {
   change(request: ChangeRequest): Promise<ChangeOutcome>;
   /** Makes one whole that somebody has left half-made, or undoes it. Throws the servers' errors. */
   finish(pending: PendingChange): Promise<ChangeOutcome>;
-  /** Those of the outbox that have waited for longer than a request lasts. */
-  waiting(): Promise<PendingChange[]>;
+  /** Those of these shards that have waited for longer than a request lasts, the oldest first. */
+  waiting(shards: readonly number[]): Promise<PendingChange[]>;
+  /** Whether it still stands in the outbox. */
+  stands(pending: PendingChange): Promise<boolean>;
 }
 
 export interface ChangesDeps {
@@ -133,7 +135,7 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
       if ("kind" in change) return settled(change);
       if (Object.keys(change).length === 0) return settled(done);
       const pending: PendingChange = {
-        ...{ saleId, version: sale.version + 1, action, change },
+        ...{ saleId, changeId: crypto.randomUUID(), version: sale.version + 1, action, change },
         before: fieldsBefore(sale, change),
         ...{ epoch, reason: reason.slice(0, 255), actor, requestKey, createdAt: new Date() },
       };
@@ -153,7 +155,7 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
 
   /** One call of the script under the epoch that MySQL has now; its reply. Throws Redis's error, NOSCRIPT among them. */
   async function applyInRedis(pending: PendingChange): Promise<string> {
-    const { saleId, version, epoch, action, change } = pending;
+    const { saleId, changeId, version, epoch, action, change } = pending;
     const [row] = await db
       .select({ epoch: shards.epoch, incarnation: shards.incarnation })
       .from(shards)
@@ -162,7 +164,7 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
     const { gate, sale } = saleKeys(saleId);
     const unopened = isForUnopened(change) ? "unopened" : "";
     const demand = action === "delete" ? "untouched" : unopened;
-    const head = [row?.epoch ?? 0, version, epoch ?? "", demand];
+    const head = [row?.epoch ?? 0, version, changeId, epoch ?? "", demand];
     return String(await redis.evalsha(sha, 2, gate, sale, ...head, ...redisFieldsOf(change)));
   }
 
@@ -173,7 +175,7 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
     if (reply === "fenced") return { kind: "later" };
     // A sale that was deleted is missing in Redis once MySQL has no such sale; any other is lost, or on its way.
     if (reply === "missing" && (await isInMysql(saleId))) return { kind: "later" };
-    const isIn = reply === "applied" || reply === "same" || reply === "missing";
+    const isIn = reply === "applied" || reply === "same";
     const verdict = await db.transaction((tx) => settle(tx, pending, isIn ? "applied" : "refused"));
     if (verdict === "applied" && pending.action === "delete") await forgetInRedis(pending);
     await onChanged(saleId);
@@ -185,11 +187,14 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
     return row !== undefined;
   }
 
-  /** Nobody looks for it any more: MySQL has no such sale. */
+  /** While its deletion stands in the outbox, MySQL has no such sale any more; whoever is late finds no row. */
   async function forgetInRedis(pending: PendingChange): Promise<void> {
     const { sale, winners } = saleKeys(pending.saleId);
-    await redis.unlink(sale, winners);
-    await db.transaction((tx) => forgetPending(tx, pending));
+    await db.transaction(async (tx) => {
+      if (!(await holdPending(tx, pending))) return;
+      await redis.unlink(sale, winners);
+      await forgetPending(tx, pending);
+    });
   }
 
   return {
@@ -208,16 +213,28 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
       return { kind: "later" };
     },
 
-    waiting: () =>
+    waiting: (open) =>
       db
         .select()
         .from(outbox)
         .where(
-          lt(
-            outbox.createdAt,
-            sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.outboxPatienceSeconds))} SECOND`,
+          and(
+            lt(
+              outbox.createdAt,
+              sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.outboxPatienceSeconds))} SECOND`,
+            ),
+            inArray(sql`${outbox.saleId} % ${limits.shards}`, [...open]),
           ),
         )
+        .orderBy(asc(outbox.createdAt), asc(outbox.saleId))
         .limit(limits.outboxPerPass),
+
+    async stands({ saleId, changeId }) {
+      const [row] = await db
+        .select({ saleId: outbox.saleId })
+        .from(outbox)
+        .where(and(eq(outbox.saleId, saleId), eq(outbox.changeId, changeId)));
+      return row !== undefined;
+    },
   };
 }

@@ -4,7 +4,7 @@ import { reasonOf } from "../db/errors.ts";
 import type { Gates } from "../grab/gates.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
-import { shardOf } from "../redis/keys.ts";
+import { allShards, shardOf } from "../redis/keys.ts";
 import type { Changes } from "./changes.ts";
 
 interface FinisherDeps {
@@ -15,11 +15,14 @@ interface FinisherDeps {
 
 /** One pass; several at once, here or elsewhere, do no harm. Throws MySQL's error when the outbox cannot be read. */
 async function finishWaiting({ changes, gates, log }: FinisherDeps): Promise<void> {
-  for (const pending of await changes.waiting()) {
+  // A shard that recovers takes no changes; its own must not stand before those of the others.
+  const open = allShards.filter((shard) => gates.at(shard));
+  if (open.length === 0) return;
+  for (const pending of await changes.waiting(open)) {
     const { saleId, action } = pending;
-    // A shard that recovers takes no changes.
-    if (!gates.at(shardOf(saleId))) continue;
     try {
+      // A pass may take long, and every process makes one.
+      if (!gates.at(shardOf(saleId)) || !(await changes.stands(pending))) continue;
       const { kind } = await changes.finish(pending);
       if (kind !== "later") log.info({ saleId, action, outcome: kind }, "a change is finished");
     } catch (error) {

@@ -56,12 +56,18 @@ export function fieldsBefore(sale: SaleRow, change: SaleChange): SaleChange {
 export const beforePending = (sale: StoredSale): SaleRow =>
   sale.pending ? { ...sale, ...columnsOf(sale.pending.before) } : sale;
 
-/** What Redis may have of a sale: as it was, and as it is once the half-made change is there. */
+/** The columns that a sale has once it has the change. */
+export const madeBy = ({ change, version, changeId }: PendingChange) => ({
+  ...{ ...columnsOf(change), version, changeId },
+});
+
+/** What Redis may have of a sale: as it was, and as it is once the half-made change was refused or made there. */
 export const imagesOf = (sale: StoredSale): SaleRow[] =>
   sale.pending
     ? [
         beforePending(sale),
-        { ...sale, ...columnsOf(sale.pending.change), version: sale.pending.version },
+        { ...beforePending(sale), version: sale.pending.version },
+        { ...sale, ...madeBy(sale.pending) },
       ]
     : [sale];
 
@@ -74,8 +80,9 @@ export function saleFields(sale: SaleRow): (string | number)[] {
   if (sale.opensAt) fields.push("opens", sale.opensAt.getTime());
   if (sale.closesAt) fields.push("closes", sale.closesAt.getTime());
   if (sale.grabsPerSecond !== null) fields.push("rate", sale.grabsPerSecond);
-  // A sale that was never changed has none.
+  // A sale that was never changed has neither.
   if (sale.version > 0) fields.push("version", sale.version);
+  if (sale.changeId !== null) fields.push("change", sale.changeId);
   return fields;
 }
 

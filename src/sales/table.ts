@@ -2,6 +2,9 @@ import { sql } from "drizzle-orm";
 import { char, check, index, int, mysqlTable, uniqueIndex, varchar } from "drizzle-orm/mysql-core";
 import { createdAt, id, instant, jsonOf, nameKey, requestKey } from "../db/columns.ts";
 
+/** A UUID. */
+const changeId = () => char("change_id", { length: 36 });
+
 /**
  * A flash sale. `granted` and `returned` are what the ledger worker has recorded so far; the live
  * counters are in Redis. The check is the last guard against overselling: on the difference, because
@@ -27,8 +30,10 @@ export const sales = mysqlTable(
     closesAt: instant("closes_at"),
     /** Set before Redis learns of the sale: from then on, its absence there means loss. */
     warmedAt: instant("warmed_at"),
-    /** Counts the changes; Redis takes a change only if it is newer than what it has. */
+    /** Counts the changes, those that were refused too; Redis takes a change only if it is newer than what it has. */
     version: int("version", { unsigned: true }).notNull().default(0),
+    /** The last change that was made; NULL on a sale that was never changed. */
+    changeId: changeId(),
     /** Grabs per user and second; NULL is the service's own rate. */
     grabsPerSecond: int("grabs_per_second", { unsigned: true }),
     /** Which of the secrets makes its coupon codes, so that a repeated grab gets the same code for ever. */
@@ -68,7 +73,9 @@ export type SaleAction = "create" | "change" | "pause" | "resume" | "restock" | 
  */
 export const outbox = mysqlTable("outbox", {
   saleId: id("sale_id").primaryKey(),
-  /** The sale's version once it has the change. */
+  /** Alone tells this change from every other one: who is late with it must not take another for it. */
+  changeId: changeId().notNull(),
+  /** The sale's version once the change is made or refused. */
   version: int("version", { unsigned: true }).notNull(),
   /** As in `sale_changes`. */
   action: varchar("action", { length: 16 }).$type<SaleAction>().notNull(),
@@ -89,6 +96,8 @@ export const saleChanges = mysqlTable(
   {
     id: id("id").autoincrement().primaryKey(),
     saleId: id("sale_id").notNull(),
+    /** NULL on the making of a sale. */
+    changeId: changeId(),
     version: int("version", { unsigned: true }).notNull(),
     action: varchar("action", { length: 16 }).$type<SaleAction>().notNull(),
     before: jsonOf<SaleChange>("fields_before").notNull(),
@@ -100,6 +109,7 @@ export const saleChanges = mysqlTable(
     createdAt: createdAt(),
   },
   (table) => [
+    uniqueIndex("sale_changes_change").on(table.changeId),
     uniqueIndex("sale_changes_version").on(table.saleId, table.version),
     uniqueIndex("sale_changes_request").on(table.requestKey),
   ],

@@ -30,12 +30,12 @@ export const saleMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/grab/change.lua",
-        edit: replace('tonumber(facts[6] or "0") >= tonumber(version)', "false"),
+        edit: replace("if facts[7] == change then", "if false then"),
       },
     ],
     caughtBy: {
       file: "test/change-script.test.ts",
-      title: "does nothing to a sale that has a change of the same version",
+      title: "knows by its id a change that the sale has",
     },
     quick: true,
   },

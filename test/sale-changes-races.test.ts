@@ -1,0 +1,181 @@
+// Processes that are late with a change of a sale which others have decided meanwhile: what was refused stays refused,
+// and nobody takes another change for it.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { eq, sql } from "drizzle-orm";
+import type { Redis } from "../src/redis/client.ts";
+import { saleKeys, shardOf } from "../src/redis/keys.ts";
+import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
+import {
+  outbox,
+  type SaleAction,
+  type SaleChange,
+  saleChanges,
+  sales,
+} from "../src/sales/table.ts";
+import { crowd, type Engine, startEngine, untilRows } from "./harness/engine.ts";
+import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+
+let engine: Engine;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  const servers = { redisUrl: redis.url, databaseUrl: database.url };
+  engine = await startEngine(servers, { auditMs: 3_600_000 });
+});
+afterAll(stopEverything);
+
+const onChanged = () => Promise.resolve();
+const changes = (redis: Redis = engine.redis) =>
+  createChanges({ db: engine.pool.db, redis, onChanged });
+
+/** Changes by a process that stands still right before or right after its first call of the script. */
+function slow(moment: "before" | "after") {
+  const [at, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const stand = () => {
+    at.resolve();
+    return go.promise;
+  };
+  const redis = {
+    async evalsha(...call: Parameters<Redis["evalsha"]>) {
+      if (moment === "before") await stand();
+      const reply = await engine.redis.evalsha(...call);
+      if (moment === "after") await stand();
+      return reply;
+    },
+    unlink: (...keys: string[]) => engine.redis.unlink(...keys),
+  } as unknown as Redis;
+  return { ...changes(redis), stands: at.promise, goOn: () => go.resolve() };
+}
+
+const requestOf = (saleId: number, action: SaleAction, change: SaleChange): ChangeRequest => ({
+  ...{ saleId, action, reason: "", actor: "test", requestKey: null, edit: () => change },
+});
+const deleting = (saleId: number) => requestOf(saleId, "delete", { state: "deleted" });
+const pausing = (saleId: number) => requestOf(saleId, "pause", { state: "paused" });
+
+async function pendingOf(saleId: number) {
+  const [row] = await engine.pool.db.select().from(outbox).where(eq(outbox.saleId, saleId));
+  return row;
+}
+
+/** Both stores have the sale, in this state, with its three grants. */
+async function expectAlive(saleId: number, state: string): Promise<void> {
+  const { db } = engine.pool;
+  const [row] = await db.select().from(sales).where(eq(sales.id, saleId));
+  expect(row).toMatchObject({ state, granted: 3 });
+  const { version, change } = await engine.counters(saleId);
+  expect([version, change]).toEqual([String(row?.version), row?.changeId ?? undefined]);
+  expect(await engine.counters(saleId)).toMatchObject({ state, granted: "3" });
+  expect(await engine.redis.hlen(saleKeys(saleId).winners)).toBe(3);
+  expect(await pendingOf(saleId)).toBeUndefined();
+}
+
+async function sell(saleId: number): Promise<void> {
+  const won = await until("three winners", async () => {
+    const some = await crowd(engine, saleId, [1, 3]);
+    return some.length === 3 ? some : undefined;
+  });
+  await untilRows(engine, saleId, won);
+}
+
+test.each([
+  ["while the next change is half-made", true],
+  ["once the next change is made", false],
+])(
+  "a deletion that comes late, %s, leaves a sale alone that has sold",
+  async (_, overlaps) => {
+    const saleId = await engine.sale(10, { opensAt: new Date(Date.now() + 2_000) });
+    const [first, second] = [slow("before"), slow("after")];
+    const deleted = first.change(deleting(saleId));
+    await first.stands;
+    await sell(saleId);
+    // What stands in the outbox is finished first, and refused; only the pause itself stands still.
+    const standing = await pendingOf(saleId);
+    if (!standing) throw new Error("the deletion does not stand in the outbox");
+    expect(await changes().finish(standing)).toEqual({ kind: "opened" });
+    const paused = second.change(pausing(saleId));
+    await second.stands;
+    if (!overlaps) {
+      second.goOn();
+      expect(await paused).toEqual({ kind: "done" });
+    }
+    first.goOn();
+    expect(await deleted).toEqual({ kind: "superseded" });
+    second.goOn();
+    expect(await paused).toEqual({ kind: "done" });
+    await expectAlive(saleId, "paused");
+    const history = await engine.pool.db
+      .select({ action: saleChanges.action })
+      .from(saleChanges)
+      .where(eq(saleChanges.saleId, saleId));
+    expect(history).toEqual([{ action: "pause" }]);
+  },
+  60_000,
+);
+
+test("a deletion that a recovery refused stays refused for who is late with it", async () => {
+  const { db } = engine.pool;
+  const saleId = await engine.sale(10, { opensAt: new Date(Date.now() + 3_600_000) });
+  const dead = slow("before");
+  void dead.change(deleting(saleId)).catch(() => {});
+  await dead.stands;
+  const standing = await pendingOf(saleId);
+  if (!standing) throw new Error("the deletion does not stand in the outbox");
+  const { gate, sale } = saleKeys(saleId);
+  const epoch = Number(await engine.redis.hget(gate, "epoch"));
+  await engine.redis.del(sale);
+  const warmedAt = sql`${sales.warmedAt} - INTERVAL 1 HOUR`;
+  await db.update(sales).set({ warmedAt }).where(eq(sales.id, saleId));
+  engine.thread.missing(saleId, epoch);
+  await until("the gate", () => (engine.gates.at(shardOf(saleId))?.epoch ?? 0) > epoch);
+  const copy = await engine.counters(saleId);
+  expect(copy).toMatchObject({ state: "open", version: "1" });
+  // A finisher has read it before the recovery.
+  expect(await changes().finish(standing)).toEqual({ kind: "superseded" });
+  dead.goOn();
+  expect(await engine.counters(saleId)).toEqual(copy);
+  const [row] = await db.select().from(sales).where(eq(sales.id, saleId));
+  expect(row).toMatchObject({ state: "open", version: 1, changeId: null });
+}, 60_000);
+
+test("a lowered total that was refused stays refused when it would fit", async () => {
+  const saleId = await engine.sale(10);
+  await sell(saleId);
+  const late = slow("before");
+  const lowered = late.change(requestOf(saleId, "change", { total: 2 }));
+  await late.stands;
+  const standing = await pendingOf(saleId);
+  if (!standing) throw new Error("it does not stand in the outbox");
+  expect(await changes().finish(standing)).toEqual({ kind: "below_granted", active: 3 });
+  await engine.redis.hset(saleKeys(saleId).sale, "returned", 1);
+  late.goOn();
+  expect(await lowered).toEqual({ kind: "superseded" });
+  await engine.redis.hset(saleKeys(saleId).sale, "returned", 0);
+  await expectAlive(saleId, "open");
+  expect((await engine.counters(saleId)).total).toBe("10");
+});
+
+test("of many that wait, those of open shards come, the oldest first, and not those that are done", async () => {
+  const ids: number[] = [];
+  for (let i = 0; i < 3; i += 1) ids.push(await engine.sale(10));
+  const dead = slow("before");
+  for (const [place, saleId] of ids.entries()) {
+    void dead.change(pausing(saleId)).catch(() => {});
+    await until("it in the outbox", () => pendingOf(saleId));
+    const createdAt = sql`UTC_TIMESTAMP(3) - INTERVAL ${60 + place * 60} SECOND`;
+    await engine.pool.db.update(outbox).set({ createdAt }).where(eq(outbox.saleId, saleId));
+  }
+  const shards = ids.map(shardOf);
+  const idsOf = async (open: number[]) =>
+    (await changes().waiting(open)).map(({ saleId }) => saleId);
+  expect(await idsOf(shards)).toEqual(ids.toReversed());
+  expect(await idsOf(shards.slice(1))).toEqual(ids.slice(1).toReversed());
+  for (const pending of await changes().waiting(shards)) {
+    expect(await changes().stands(pending)).toBe(true);
+    expect(await changes().finish(pending)).toEqual({ kind: "done" });
+    expect(await changes().stands(pending)).toBe(false);
+  }
+  dead.goOn();
+});
