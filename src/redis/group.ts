@@ -4,7 +4,7 @@
 // have looked before something happened that the client already knows of (its own grab, answered by
 // another process). So it waits for the next read, which starts after it arrived and is therefore as
 // fresh as a read of its own. All that wait by then share that read, and equal requests share one place
-// in it. Under load the groups grow by themselves; a single request is read at once.
+// in it. Under load the groups grow by themselves; a single request is read at the end of its turn of the event loop.
 //
 // What waits is bounded well below the requests in flight at the HTTP edge: readers of a server that stands
 // still must not take the places of grabs that do not need it. How long is bounded by the time limits of the
@@ -40,6 +40,7 @@ export function createGroupRead<Request, Result>(options: {
   const { requestsMax, readsAtOnce, identityOf, run } = options;
   const waiting = new Map<unknown, Waiter<Request, Result>>();
   let inFlight = 0;
+  let scheduled = false;
 
   function takeWaiters(): Waiter<Request, Result>[] {
     const taken: Waiter<Request, Result>[] = [];
@@ -69,9 +70,19 @@ export function createGroupRead<Request, Result>(options: {
       inFlight += 1;
       void runFor(takeWaiters()).then(() => {
         inFlight -= 1;
-        startReads();
+        schedule();
       });
     }
+  }
+
+  function schedule(): void {
+    if (scheduled || inFlight >= readsAtOnce) return;
+    scheduled = true;
+    // At the end of this turn of the event loop, so that all requests that were read in it share the read.
+    setImmediate(() => {
+      scheduled = false;
+      startReads();
+    });
   }
 
   return {
@@ -84,7 +95,7 @@ export function createGroupRead<Request, Result>(options: {
       }
       const waiter = { request, ...Promise.withResolvers<Result>() };
       waiting.set(identity, waiter);
-      startReads();
+      schedule();
       return waiter.promise;
     },
   };
