@@ -67,19 +67,20 @@ function whole(value: number): string {
   return String(value);
 }
 
+// Only the ids, which the index on the user has beside its order; what is shown of them is said once for all.
 function pageSql({ userId, state, after, count }: Listing, part: number): string {
   const behind = after
     ? ` AND (sale_id < ${whole(after.saleId)}
         OR (sale_id = ${whole(after.saleId)} AND grant_no < ${whole(after.number)}))`
     : "";
   const inState = state === undefined ? "" : ` AND ${CONDITIONS[state]}`;
-  return `(SELECT ${part} AS part, ${COLUMNS} FROM coupons WHERE user_id = ${whole(userId)}${behind}${inState}
+  return `(SELECT ${part} AS part, id FROM coupons WHERE user_id = ${whole(userId)}${behind}${inState}
     ORDER BY sale_id DESC, grant_no DESC LIMIT ${whole(count)})`;
 }
 
 function recentSql({ userId, recent }: Listing, part: number): string {
   const pairs = recent.map(({ saleId, number }) => `(${whole(saleId)}, ${whole(number)})`);
-  return `(SELECT ${part} AS part, ${COLUMNS} FROM coupons
+  return `(SELECT ${part} AS part, id FROM coupons
     WHERE user_id = ${whole(userId)} AND (sale_id, grant_no) IN (${pairs.join(", ")}))`;
 }
 
@@ -90,7 +91,11 @@ export async function readListings(db: Database, listings: readonly Listing[]): 
     const page = pageSql(listing, index);
     return listing.recent.length === 0 ? [page] : [page, recentSql(listing, length + index)];
   });
-  const [rows] = await db.execute(sql.raw(parts.join(" UNION ALL ")));
+  const found = parts.join(" UNION ALL ");
+  const [rows] = await db.execute(
+    sql.raw(`SELECT part, ${COLUMNS} FROM (${found}) AS found
+    STRAIGHT_JOIN coupons ON coupons.id = found.id`),
+  );
   const pages = listings.map(() => ({ rows: [] as ListedRow[], recorded: new Set<string>() }));
   for (const row of rows as unknown as ListedRow[]) {
     if (row.part < length) pages[row.part]?.rows.push(row);
@@ -99,7 +104,7 @@ export async function readListings(db: Database, listings: readonly Listing[]): 
       pages[row.part - length]?.recorded.add(name);
     }
   }
-  // A UNION keeps no order of its own.
+  // Neither a UNION nor a join keeps an order.
   for (const page of pages) page.rows.sort(byNewest);
   return pages;
 }
