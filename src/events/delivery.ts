@@ -11,6 +11,15 @@ export interface Audience {
   readonly message: Uint8Array | undefined;
 }
 
+/** A stream that takes nothing any more is as good as left; the others are to have theirs. */
+function give(client: EventClient, message: Uint8Array): void {
+  try {
+    client.send(message);
+  } catch {
+    client.leave();
+  }
+}
+
 export class Delivery {
   readonly #due = new Set<Audience>();
   #running = false;
@@ -33,7 +42,7 @@ export class Delivery {
       const { message } = audience;
       for (const client of audience.clients) {
         if (!message || client.given === message) continue;
-        client.send(message);
+        give(client, message);
         written += 1;
         if (written % limits.eventClientsPerSlice === 0) await others();
       }

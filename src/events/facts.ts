@@ -3,6 +3,7 @@
 import type { Redis } from "../redis/client.ts";
 import { saleKeys, shardOf } from "../redis/keys.ts";
 import { callScript, readMany, readScript } from "../redis/reading.ts";
+import { countIn, instantIn } from "../sales/fields.ts";
 import source from "./facts.lua" with { type: "text" };
 
 export interface SaleFacts {
@@ -20,19 +21,17 @@ export interface SaleFacts {
 const script = readScript(source);
 const WORDS_PER_SALE = 6;
 
-const timeIn = (word: string | undefined): number | null =>
-  word === undefined || word === "-" ? null : Number(word);
-
 function factsIn(words: readonly string[], asOf: number): SaleFacts | undefined {
-  const [state = "-", total, granted, returned, opens, closes] = words;
-  if (state === "-") return undefined;
-  return {
-    ...{ state, total: Number(total), granted: Number(granted), returned: Number(returned) },
-    ...{ opensAt: timeIn(opens), closesAt: timeIn(closes), asOf },
-  };
+  const [state, ...fields] = words.map((word) => (word === "-" ? null : word));
+  if (!state) return undefined;
+  const [total, granted, returned] = fields.map(countIn);
+  const [opensAt, closesAt] = [instantIn(fields[3]), instantIn(fields[4])];
+  if (total === undefined || granted === undefined || returned === undefined) return undefined;
+  if (opensAt === undefined || closesAt === undefined) return undefined;
+  return { state, total, granted, returned, opensAt, closesAt, asOf };
 }
 
-/** By sale; those are missing that Redis does not have. Throws RedisAway. */
+/** By sale; those are missing that Redis does not have whole. Throws RedisAway. */
 export async function readFacts(
   redis: Redis,
   saleIds: readonly number[],

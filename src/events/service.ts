@@ -6,9 +6,9 @@
 // (src/cache/levels.ts: a pause, a restock, an edit by any process, or behind the service's back). It only makes the
 // next look come at once: a message that is lost costs `eventLookMs`, and nothing else.
 //
-// A sale whose numbers cannot be read for `eventStaleMs`, because Redis is away or its shard is being rebuilt, gets an
-// event `unavailable`, heart-beats, and its state as soon as there is one again. One that there is no more gets its
-// streams ended; whoever comes back is told that there is no such sale.
+// A sale whose numbers cannot be read for `eventStaleMs`, because Redis is away, its shard is being rebuilt or its hash
+// is not whole, gets an event `unavailable`, heart-beats, and its state as soon as there is one again. One that there
+// is no more gets its streams ended; whoever comes back is told that there is no such sale.
 
 import type { Changes } from "../cache/changes.ts";
 import { EVERYTHING } from "../cache/changes.ts";
@@ -137,25 +137,29 @@ export class SaleEvents {
       const now = performance.now();
       for (const sale of asked) sale.askedAt = now;
       const ids = asked.map(({ saleId }) => saleId);
-      const found = await readFacts(this.deps.redis, ids).catch((error) => this.#failed(error));
-      if (found) this.#take(asked, found);
+      // Nobody waits for this: what got out of here would end the process, and no sale would be asked for again.
+      try {
+        this.#take(asked, await readFacts(this.deps.redis, ids));
+      } catch (error) {
+        this.#failed(error);
+      }
     }
     this.#looking = false;
   }
 
   #take(asked: readonly WatchedSale[], found: ReadonlyMap<number, SaleFacts>): void {
-    if (this.#failures > 1) this.deps.log.info("the numbers of sales are told again");
-    this.#failures = 0;
     const now = performance.now();
     for (const sale of asked) {
       const facts = found.get(sale.saleId);
       if (!facts || facts.state === "deleted") void this.#endIfGone(sale);
       else if (sale.take(facts, now)) this.#delivery.start(sale);
     }
+    if (this.#failures > 1) this.deps.log.info("the numbers of sales are told again");
+    this.#failures = 0;
   }
 
   /** One failure is a connection that is being opened again. */
-  #failed(error: unknown): undefined {
+  #failed(error: unknown): void {
     this.#failures += 1;
     if (this.#failures !== 2) return;
     this.deps.log.warn({ reason: reasonOf(error) }, "the numbers of sales cannot be read");

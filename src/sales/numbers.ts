@@ -8,6 +8,7 @@ import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
 import { saleKeys } from "../redis/keys.ts";
 import { readMany } from "../redis/reading.ts";
+import { countIn, countOrNullIn, instantIn } from "./fields.ts";
 
 export interface SaleNumbers {
   readonly state: string;
@@ -28,7 +29,7 @@ export interface SaleNumbers {
 export interface LiveNumbers {
   /** Memory only: undefined when there is nothing that is fresh. */
   peek(saleId: number): SaleNumbers | undefined;
-  /** In the order of the ids; undefined where Redis does not have the sale. Throws RedisAway or Overloaded. */
+  /** In the order of the ids; undefined where Redis does not have the sale whole. Throws RedisAway or Overloaded. */
   read(saleIds: readonly number[]): Promise<(SaleNumbers | undefined)[]>;
   /** What is known of a sale is not so any more. */
   drop(saleId: number): void;
@@ -39,17 +40,21 @@ const FIELDS = [
   ...["limit", "opens", "closes", "rate"],
 ] as const;
 
-const numberOrNull = (text: string | null | undefined): number | null =>
-  text == null ? null : Number(text);
-
-function numbersOf(facts: readonly (string | null)[], asOf: number): SaleNumbers | undefined {
-  const [state, total, granted, returned, recorded, limit, opens, closes, rate] = facts;
+function numbersOf(
+  [state, ...fields]: readonly (string | null)[],
+  asOf: number,
+): SaleNumbers | undefined {
   if (!state || state === "deleted") return undefined;
+  const [total, granted, returned, recorded, userLimit] = fields.map(countIn);
+  const [opensAt, closesAt] = [instantIn(fields[5]), instantIn(fields[6])];
+  const grabsPerSecond = countOrNullIn(fields[7]);
+  if (total === undefined || granted === undefined || returned === undefined) return undefined;
+  if (recorded === undefined || userLimit === undefined) return undefined;
+  if (opensAt === undefined || closesAt === undefined || grabsPerSecond === undefined)
+    return undefined;
   return {
-    ...{ state, total: Number(total), granted: Number(granted), returned: Number(returned) },
-    ...{ recorded: Number(recorded), userLimit: Number(limit), asOf },
-    ...{ opensAt: numberOrNull(opens), closesAt: numberOrNull(closes) },
-    grabsPerSecond: numberOrNull(rate),
+    ...{ state, total, granted, returned, recorded, userLimit },
+    ...{ opensAt, closesAt, grabsPerSecond, asOf },
   };
 }
 

@@ -1,0 +1,60 @@
+// A sale whose hash in Redis somebody has damaged: the process lives, and other sales are served as ever.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { saleKeys, shardOf } from "../src/redis/keys.ts";
+import { startApi, type TestApi } from "./harness/api.ts";
+import { watchSale } from "./harness/events.ts";
+import { newSale } from "./harness/sales.ts";
+import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { type Behind, behind } from "./harness/service.ts";
+import { until } from "./harness/until.ts";
+import { v1 } from "./harness/v1.ts";
+
+let api: TestApi;
+let past: Behind;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  [api, past] = await Promise.all([startApi(settings), behind(settings)]);
+});
+afterAll(stopEverything);
+
+const DAMAGE = [
+  ["opens", "abc"],
+  ["closes", "8640000000000001"],
+  ["granted", "1.5"],
+  // Words are told apart by spaces where many sales of a shard are read at once.
+  ["total", "1 2 3"],
+] as const;
+
+test("watched sales with broken fields are unavailable, and those behind them in the shard are told", async () => {
+  const all = await Promise.all(Array.from({ length: 40 }, () => newSale(past, 5)));
+  const pairs = [...Map.groupBy(all, shardOf).values()].filter(({ length }) => length > 1);
+  expect(pairs.length).toBeGreaterThanOrEqual(DAMAGE.length);
+  await Promise.all(
+    DAMAGE.map(async ([field, value], place) => {
+      const [brokenId = 0, soundId = 0] = pairs[place] ?? [];
+      const damage = () => past.redis.hset(saleKeys(brokenId).sale, field, value);
+      await damage();
+      const broken = await watchSale(api.url, brokenId);
+      const sound = await watchSale(api.url, soundId);
+      await until("an unavailable sale", () => broken.names.includes("unavailable"));
+      expect([broken.status, broken.ended()]).toEqual([200, undefined]);
+      const event = await until("the sound sale", () => sound.events[0]);
+      expect([event.total, event.left, event.state]).toEqual([5, 5, "open"]);
+      // An audit may have mended it.
+      await damage();
+      const shown = await until("MySQL's numbers", async () => {
+        const { status, body } = await v1(api.url, `GET /v1/sales/${brokenId}`);
+        expect(status).toBe(200);
+        return body.live ? undefined : body;
+      });
+      expect([shown.total, shown.left]).toEqual([5, 5]);
+      const other = await v1(api.url, `GET /v1/sales/${soundId}`);
+      expect([other.status, other.body.live]).toEqual([200, true]);
+    }),
+  );
+  expect((await v1(api.url, "GET /v1/sales?limit=100")).status).toBe(200);
+  expect((await fetch(`${api.url}/livez`)).status).toBe(200);
+});
