@@ -101,6 +101,37 @@ describe("health", () => {
   });
 });
 
+describe("a grab of /v1 that is not answered by its handler", () => {
+  const ask = async (app: ReturnType<typeof fakeApp>) => {
+    const { status, headers, text } = await app.send("POST", "/v1/sales/42/grab");
+    expect(headers.get("Content-Type")).toBe("application/problem+json");
+    const { code, instance } = JSON.parse(text) as { code: string; instance: string };
+    expect(instance).toStartWith("/requests/");
+    return [status, code];
+  };
+
+  test("is told so in a problem document when there is no room", async () => {
+    const fake = fakeApp();
+    const gate = Promise.withResolvers<{ kind: "sold_out" }>();
+    fake.told.grab = gate.promise;
+    const waiting = Array.from({ length: limits.httpInFlightRequestsMax }, () =>
+      fake.send("POST", "/v1/sales/42/grab"),
+    );
+    expect(await ask(fake)).toEqual([503, "unavailable"]);
+    gate.resolve({ kind: "sold_out" });
+    await Promise.all(waiting);
+  });
+
+  test("is told so in a problem document when something fails", async () => {
+    const fake = fakeApp();
+    fake.told.broken = new Error("Connection lost: the server closed the connection.");
+    expect(await ask(fake)).toEqual([503, "unavailable"]);
+    fake.told.broken = new Error("select `password_hash` from `users`");
+    expect(await ask(fake)).toEqual([500, "internal"]);
+    expect((await fake.send("POST", "/v1/sales/42/grab")).text).not.toContain("password_hash");
+  });
+});
+
 test("nobody gets in before it is known which tokens are revoked", async () => {
   const { send, told, tokenFor, asked } = fakeApp();
   told.revocationsLoaded = false;

@@ -10,16 +10,16 @@ import type { Tokens } from "./auth/token.ts";
 import { busy, plain, refuse } from "./classic/answers.ts";
 import { classicRoutes, type Edge, type Route } from "./classic/routes.ts";
 import type { Config } from "./config.ts";
-import { reasonOf } from "./db/errors.ts";
+import { failureReport } from "./failure.ts";
 import type { createV1Grab } from "./grab/routes.ts";
 import type { Grabs } from "./grab/service.ts";
 import type { Log } from "./log.ts";
 import { methodsIn } from "./methods.ts";
-import { isOutage } from "./outage.ts";
 import { problemResponse } from "./problem.ts";
 import type { Sales } from "./sales/service.ts";
 import type { Users } from "./users/service.ts";
 import type { V1 } from "./v1/app.ts";
+import { v1Failures } from "./v1/failures.ts";
 import type { Wallet } from "./wallet/service.ts";
 
 export interface AppDeps {
@@ -76,42 +76,51 @@ function unmatched(routes: readonly Pick<Route, "method" | "pattern">[]) {
   };
 }
 
+/** How an API turns away what it has no room for, and what it answers when a handler threw. */
+interface Refusals {
+  readonly busy: () => Response;
+  readonly failed: (error: unknown, method: string, pattern: string) => Response;
+}
+
 /** Nothing of an error is told but an id; the log has the rest under the same id. */
-function failureAnswer(log: Log) {
-  return (error: unknown, method: string, pattern: string): Response => {
-    const requestId = crypto.randomUUID();
-    const own = { "X-Request-Id": requestId };
-    const event = { requestId, method, pattern, reason: reasonOf(error) };
-    if (isOutage(error)) {
-      log.warn(event, "request refused: a server is away");
-      return refuse(503, "The service is unavailable. Try again in a moment.", own);
-    }
-    const stack = error instanceof Error ? error.stack?.split("\n    at ").slice(1, 9) : undefined;
-    log.error({ ...event, stack }, "request failed");
-    return refuse(500, `Something went wrong. Please report it with the id ${requestId}.`, own);
+function classicRefusals(log: Log): Refusals {
+  const report = failureReport(log);
+  return {
+    busy,
+    failed(error, method, pattern) {
+      const { requestId, isAway } = report(error, method, pattern);
+      const own = { "X-Request-Id": requestId };
+      if (isAway) return refuse(503, "The service is unavailable. Try again in a moment.", own);
+      return refuse(500, `Something went wrong. Please report it with the id ${requestId}.`, own);
+    },
   };
 }
+
+const v1Refusals = (log: Log): Refusals => ({
+  busy: () => problemResponse("unavailable"),
+  failed: v1Failures(log),
+});
 
 export function createApp(deps: AppDeps): App {
   const { config, log, health, metrics, revocations, v1, v1Grab } = deps;
   const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
   // Before the revoked tokens are known, one that was logged out would be let in.
   const admission = createAdmission(() => revocations.loaded());
-  const failed = failureAnswer(log);
+  const [classic, ofV1] = [classicRefusals(log), v1Refusals(log)];
 
   /** Every request of a route: bounded, answered whatever happens, counted. */
-  const guarded = ({ method, pattern, bodiless, handle }: Route) => {
+  const guarded = ({ method, pattern, bodiless, handle }: Route, refusals: Refusals) => {
     const bodies = method === "POST" && !bodiless ? 1 : 0;
     return async (c: Edge): Promise<Response> => {
       if (!admission.enter(bodies)) {
         metrics.request(method, pattern, 503);
-        return busy();
+        return refusals.busy();
       }
       let response: Response;
       try {
         response = await handle(c);
       } catch (error) {
-        response = failed(error, method, pattern);
+        response = refusals.failed(error, method, pattern);
       }
       admission.leave(bodies);
       metrics.request(method, pattern, response.status);
@@ -120,19 +129,19 @@ export function createApp(deps: AppDeps): App {
   };
 
   const routes = classicRoutes({ ...deps, wonStatus: config.classicGrabStatus });
-  for (const route of routes) hono.on(route.method, route.pattern, guarded(route));
+  for (const route of routes) hono.on(route.method, route.pattern, guarded(route, classic));
 
   const grab: Route = {
     ...{ method: "POST", pattern: "/v1/sales/:id/grab", bodiless: true },
     handle: (c) => v1Grab(c.req.raw, c.req.param("id") ?? ""),
   };
-  hono.on(grab.method, grab.pattern, guarded(grab));
+  hono.on(grab.method, grab.pattern, guarded(grab, ofV1));
   // The rest of /v1 counts its requests and refuses by itself.
   const behind = async (c: Edge): Promise<Response> => {
     const bodies = WITH_BODY.has(c.req.method) ? 1 : 0;
     if (!admission.enter(bodies)) {
       metrics.request(c.req.method, "/v1", 503);
-      return problemResponse("unavailable");
+      return ofV1.busy();
     }
     try {
       return await v1.fetch(c.req.raw, { server: c.env });
@@ -158,7 +167,7 @@ export function createApp(deps: AppDeps): App {
     metrics.request(method, "unmatched", response.status);
     return response;
   });
-  hono.onError((error, c) => failed(error, c.req.method, "unmatched"));
+  hono.onError((error, c) => classic.failed(error, c.req.method, "unmatched"));
 
   return { fetch: (request, server) => hono.fetch(request, server) };
 }

@@ -1,22 +1,20 @@
 // The /v1 API: its features side by side, and what becomes of what they throw.
 
 import type { Hono } from "hono";
-import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
 import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
-import { reasonOf } from "../db/errors.ts";
 import { discountRoutes } from "../discounts/routes.ts";
 import { type EventRouteDeps, eventRoutes } from "../events/routes.ts";
 import { type DocumentedGrab, grabRoute, grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
-import { isOutage } from "../outage.ts";
-import { Problem, problemResponse } from "../problem.ts";
+import { problemResponse } from "../problem.ts";
 import { saleRoutes } from "../sales/routes.ts";
 import { templateRoutes } from "../templates/routes.ts";
 import { addDocs } from "./docs.ts";
 import type { Edge, V1Env } from "./edge.ts";
+import { v1Failures } from "./failures.ts";
 
 export type V1Deps = AuthDeps &
   CouponRouteDeps &
@@ -74,21 +72,7 @@ export function createV1(deps: V1Deps): V1 {
     return problemResponse("method-not-allowed", { headers: { Allow: methods.join(", ") } });
   });
 
-  /** Nothing of an error is told but an id; the log has the rest under the same id. */
-  app.onError((error, c) => {
-    if (error instanceof Problem) return problemResponse(error.code, error.particulars);
-    if (error instanceof HTTPException && error.status < 500)
-      return problemResponse(error.status === 415 ? "unsupported-media-type" : "malformed-json");
-    const requestId = crypto.randomUUID();
-    const pattern = matchedRoutes(c).at(-1)?.path;
-    const event = { requestId, method: c.req.method, pattern, reason: reasonOf(error) };
-    if (isOutage(error)) {
-      log.warn(event, "request refused: a server is away");
-      return problemResponse("unavailable", {}, requestId);
-    }
-    const stack = error.stack?.split("\n    at ").slice(1, 9);
-    log.error({ ...event, stack }, "request failed");
-    return problemResponse("internal", {}, requestId);
-  });
+  const failed = v1Failures(log);
+  app.onError((error, c) => failed(error, c.req.method, matchedRoutes(c).at(-1)?.path ?? "/*"));
   return routes;
 }

@@ -145,7 +145,11 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
       left: () => undefined,
     },
     v1: { fetch: () => new Response("v1") },
-    v1Grab: () => new Response("v1 grab"),
+    v1Grab: async () => {
+      const outcome = await told.grab;
+      if (told.broken) throw told.broken;
+      return new Response(outcome.kind);
+    },
     throttle: { logIn: throttled, register: throttled },
     health: { ready: () => told.ready },
     metrics: { request: (...request) => asked.requests.push(request) },
