@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { EventEmitter } from "node:events";
+import type { SQL } from "drizzle-orm";
+import { MySqlDialect } from "drizzle-orm/mysql-core";
 import { until } from "../../test/harness/until.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
@@ -11,17 +13,26 @@ const NOW = 1_790_000_000_000;
 
 /** A table of users and a channel that several processes share; both can be away. */
 function fixture() {
-  const table = { rows: [] as { id: number; validFrom: Date }[], away: false, reads: 0 };
+  const table = { rows: [] as { id: number; validFrom: Date }[], away: false, reads: 0, now: NOW };
   const channel = { listeners: [] as EventEmitter[], deaf: false };
-  const read = async () => {
+  const ask = () => {
     table.reads++;
     if (table.away) throw new Error("Connection lost");
-    return table.rows;
   };
-  const limit = { limit: read };
-  const db = {
-    select: () => ({ from: () => ({ where: () => ({ orderBy: () => limit }) }) }),
-  } as unknown as Database;
+  const where = (condition: SQL) => {
+    const [since] = new MySqlDialect().sqlToQuery(condition).params;
+    const from = Date.parse(`${String(since).replace(" ", "T")}Z`);
+    const limit = async () => {
+      ask();
+      return table.rows.filter(({ validFrom }) => validFrom.getTime() > from);
+    };
+    return { orderBy: () => ({ limit }) };
+  };
+  const execute = async () => {
+    ask();
+    return [[{ now: String(table.now) }]];
+  };
+  const db = { execute, select: () => ({ from: () => ({ where }) }) } as unknown as Database;
   const redis = {
     publish: async (name: string, message: string) => {
       if (channel.deaf) throw new Error("Connection is closed.");
@@ -76,6 +87,47 @@ test("a process that starts later, or misses the message, learns it from MySQL",
   await later.start();
   expect(later.has("7", 0)).toBe(true);
   await until("the other to know", () => one.has("7", 0));
+});
+
+test("what was ended while a process was cut off is known when it can read again, however long that was", async () => {
+  const { table, channel, processOf } = fixture();
+  const one = processOf();
+  await one.start();
+  [channel.deaf, table.away] = [true, true];
+  table.rows = [{ id: 7, validFrom: new Date(NOW + 1) }];
+  const reads = table.reads;
+  await until("a reading that fails", () => table.reads > reads);
+  table.now = NOW + 10 * limits.endingsReadSeconds * 1_000;
+  table.away = false;
+  await until("the ending", () => one.has("7", NOW));
+});
+
+test("a reading goes back behind the one before, for what was written later than its time", async () => {
+  const { table, channel, processOf } = fixture();
+  const one = processOf();
+  await one.start();
+  channel.deaf = true;
+  const lateBy = limits.endingsReadSeconds * 1_000 - 1;
+  table.rows = [
+    { id: 7, validFrom: new Date(NOW - lateBy) },
+    { id: 8, validFrom: new Date(NOW - lateBy - 1_000) },
+  ];
+  await until("the ending", () => one.has("7", 0));
+  expect(one.has("8", 0)).toBe(false);
+});
+
+test("a full map takes no new users from messages, and later endings of those that it has", async () => {
+  const { processOf, clock } = fixture();
+  const one = processOf();
+  await one.start();
+  const other = processOf();
+  await other.start();
+  clock.time = NOW;
+  for (let user = 1; user <= limits.endingsMax; user += 1) await other.announce(user, NOW);
+  await other.announce(1, NOW + 5_000);
+  await other.announce(limits.endingsMax + 1, NOW);
+  expect(one.has("1", NOW + 1_000)).toBe(true);
+  expect(one.has(String(limits.endingsMax + 1), 0)).toBe(false);
 });
 
 test("a start while MySQL is away ends when MySQL is back", async () => {

@@ -3,16 +3,15 @@
 // the answer is in this process's memory.
 //
 // The table of users is the truth. Whoever ends tokens tells all processes by pub/sub, which takes effect at once;
-// and because such a message may be lost, each process asks MySQL every second for the latest endings. What was
-// ended longer ago than any token lives is forgotten.
+// and because such a message may be lost, each process asks MySQL every second for the endings since it last had an answer.
+// What was ended longer ago than any token lives is forgotten.
 //
 //   users.tokens_valid_from      when; NULL: never
 //   channel "ended"              "<user id> <milliseconds>"
 
-import { desc, gt } from "drizzle-orm";
+import { desc, gt, sql } from "drizzle-orm";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
-import { secondsFromNow } from "../db/columns.ts";
 import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
@@ -43,11 +42,13 @@ interface Deps {
   log: Log;
 }
 
-const KEPT_SECONDS = limits.accessTokenSeconds + limits.clockSkewSeconds;
+const KEPT_MS = (limits.accessTokenSeconds + limits.clockSkewSeconds) * 1_000;
 
 class EndedTokens implements Endings {
   private readonly ended = new Map<string, number>();
   private loadedOnce = false;
+  /** When the last reading that succeeded began, by MySQL's clock. */
+  private readAt = Number.NEGATIVE_INFINITY;
   private subscribed = false;
   private sweptAt = 0;
   private running: Promise<void> | undefined;
@@ -93,7 +94,8 @@ class EndedTokens implements Endings {
   private readonly onMessage = (channel: string, message: string): void => {
     if (channel !== channels.ended) return;
     const [userId = "", since = ""] = message.split(" ");
-    if (this.ended.size < limits.endingsMax) this.note(userId, Number(since));
+    if (this.ended.has(userId) || this.ended.size < limits.endingsMax)
+      this.note(userId, Number(since));
   };
 
   private async keepCurrent(loaded: () => void): Promise<void> {
@@ -124,25 +126,37 @@ class EndedTokens implements Endings {
     this.subscribed = true;
   }
 
-  /** The first time all that matter, then the latest: a transaction may be seen later than its clock says. */
+  /**
+   * The first time all that matter, then those since the last reading, however long ago that was, and from some time
+   * before it: a transaction may be seen later than its clock says.
+   */
   private async read(): Promise<void> {
-    const seconds = this.loadedOnce ? limits.endingsReadSeconds : KEPT_SECONDS;
+    const now = await this.databaseNow();
+    // A clock that was set back says nothing of what came after.
+    const last = Math.min(this.readAt, now) - limits.endingsReadSeconds * 1_000;
+    const since = new Date(Math.max(last, now - KEPT_MS));
     const rows = await this.deps.db
       .select({ id: users.id, validFrom: users.tokensValidFrom })
       .from(users)
-      .where(gt(users.tokensValidFrom, secondsFromNow(-seconds)))
+      .where(gt(users.tokensValidFrom, since))
       .orderBy(desc(users.tokensValidFrom))
       .limit(limits.endingsMax);
     for (const { id, validFrom } of rows) if (validFrom) this.note(String(id), validFrom.getTime());
     if (rows.length === limits.endingsMax)
       this.deps.log.error({ users: rows.length }, "too many users' tokens were ended at once");
+    this.readAt = now;
+  }
+
+  private async databaseNow(): Promise<number> {
+    const [rows] = await this.deps.db.execute(sql`SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 AS now`);
+    return Number((rows as unknown as { now: string }[])[0]?.now);
   }
 
   private sweep(): void {
     const now = this.deps.clock.now();
     if (now - this.sweptAt < limits.revocationSweepMs) return;
     this.sweptAt = now;
-    const before = now - KEPT_SECONDS * 1_000;
+    const before = now - KEPT_MS;
     for (const [userId, since] of this.ended) if (since < before) this.ended.delete(userId);
   }
 
