@@ -4,8 +4,14 @@ import { passwordProblem } from "./password-rules.ts";
 const of = (password: string, username = "alice") => passwordProblem(password, username);
 
 describe("a password is taken", () => {
-  test("from 8 bytes to 1,024, whatever it is made of", () => {
-    for (const password of ["8 bytes!", "抢购快", "a\0b\0c\0d\0", " leading and trailing "]) {
+  test("from 8 characters to 1,024 bytes, whatever it is made of", () => {
+    for (const password of [
+      "8 chars!",
+      "抢购快抢购快抢购",
+      "𠀀𠀁𠀂𠀃𠀄𠀅𠀆𠀇",
+      "a\0b\0c\0d\0",
+      " leading and trailing ",
+    ]) {
       expect([password, of(password)]).toEqual([password, undefined]);
     }
     expect(of("x".repeat(64))).toBeUndefined();
@@ -15,8 +21,9 @@ describe("a password is taken", () => {
 
 describe("a password is refused", () => {
   test("when it is too short or too long", () => {
-    expect(of("7 bytes")).toContain("at least 8");
-    expect(of("")).toContain("at least 8");
+    // The third has 9 bytes, the last 14 of what JavaScript calls its length.
+    for (const password of ["7 chars", "", "抢购快", "𠀀𠀁𠀂𠀃𠀄𠀅𠀆"])
+      expect([password, of(password)]).toEqual([password, expect.stringContaining("at least 8")]);
     expect(of("x".repeat(1_025))).toContain("at most 1024");
     expect(of("抢".repeat(342))).toContain("at most 1024");
   });

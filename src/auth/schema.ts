@@ -12,7 +12,7 @@ const username = z.string().openapi({
 });
 
 const newPassword = z.string().openapi({
-  description: `${limits.passwordBytesMin} to ${limits.passwordBytesMax} bytes, none of the commonest.`,
+  description: `From ${limits.passwordCharsMin} characters to ${limits.passwordBytesMax} bytes, none of the commonest.`,
   example: "correct horse battery",
 });
 

@@ -60,6 +60,8 @@ export const apiLimits = {
   couponRetryDelayMs: 5,
   couponSweepMs: 1_000,
   couponSweepBatch: 200,
+  couponRepairNumbersPerBatch: 2_000,
+  couponRepairSalesPerPage: 200,
 
   // Server-sent events of sales.
   eventClientsMax: 5_000,
@@ -97,7 +99,7 @@ export const apiLimits = {
   serviceKeyTrustMs: 2_000,
   serviceKeysShownMax: 2_000,
   cliUsersShown: 50,
-  passwordBytesMin: 8,
+  passwordCharsMin: 8,
   passwordHashesAtOnce: 2,
   passwordWaitersMax: 64,
   passwordWaitMsMax: 2_000,
