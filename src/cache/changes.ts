@@ -1,12 +1,12 @@
 // What can change under a cache, and the message that says so.
 
 /**
- * What is cached, and by what: a template, sale or user by id; a user by the folded name; a sale's id by seller
+ * What is cached, and by what: a template or sale by id; a user by the folded name; a sale's id by seller
  * and exact name (`nameOfSale`); and which page of a seller's list is valid, by the seller's id.
  */
 export type Kind = (typeof KINDS)[number];
 
-export const KINDS = ["template", "sale", "user", "user-name", "sale-name", "seller-list"] as const;
+export const KINDS = ["template", "sale", "user-name", "sale-name", "seller-list"] as const;
 
 /** Something is not any more what it was, or has come to be. */
 export interface Change {

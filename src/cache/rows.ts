@@ -40,10 +40,7 @@ const TABLES: Readonly<Record<string, Table>> = {
   },
   users: {
     moving: new Set(["password_hash"]),
-    concerns: (row) => [
-      { kind: "user", key: Number(row.id) },
-      { kind: "user-name", key: foldName(String(row.username)) },
-    ],
+    concerns: (row) => [{ kind: "user-name", key: foldName(String(row.username)) }],
     concernsNew: () => [],
   },
 };
