@@ -239,7 +239,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   });
 
   let stopWarming: (() => void) | undefined;
-  let stopV1: (() => void) | undefined;
+  let stopV1: (() => Promise<void>) | undefined;
   async function open(): Promise<void> {
     await serversFit({ config, db, codes, log }, stopping.signal);
     if (stopping.signal.aborted) return;
@@ -258,7 +258,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
 
   async function close(): Promise<void> {
     stopWarming?.();
-    stopV1?.();
+    await stopV1?.();
     await caches.stop();
     await validity.stop();
     await thread?.drain();

@@ -5,15 +5,18 @@ import type { Log } from "../log.ts";
 import { expireOver, freeLapsed } from "./lapse.ts";
 
 export interface Sweep {
-  /** Begins to look for locks that ran out and coupons whose time is over; returns how to stop. */
-  start(): () => void;
+  /**
+   * Begins to look for locks that ran out and coupons whose time is over; returns how to stop, which resolves when no
+   * pass is under way any more.
+   */
+  start(): () => Promise<void>;
 }
 
 /** Looks every `couponSweepMs`, on every process; a pass goes on while it finds full batches. */
 export function createSweep({ db, log }: { db: Database; log: Log }): Sweep {
   return {
     start() {
-      let passing = false;
+      let passing: Promise<void> | undefined;
       let stopped = false;
       const untilNoneIsLeft = async (batch: (db: Database) => Promise<number>) => {
         while (!stopped && (await batch(db)) === limits.couponSweepBatch);
@@ -24,16 +27,16 @@ export function createSweep({ db, log }: { db: Database; log: Log }): Sweep {
       };
       const timer = setInterval(() => {
         if (passing) return;
-        passing = true;
-        pass()
+        passing = pass()
           .catch((error) => log.warn({ reason: reasonOf(error) }, "sweeping coupons failed"))
           .finally(() => {
-            passing = false;
+            passing = undefined;
           });
       }, limits.couponSweepMs);
       return () => {
         stopped = true;
         clearInterval(timer);
+        return passing ?? Promise.resolve();
       };
     },
   };

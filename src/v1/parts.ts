@@ -55,7 +55,7 @@ interface PartsDeps {
   readonly metrics: V1Deps["metrics"];
 }
 
-/** `start` begins what /v1 does in the background and returns how to stop it. */
+/** `start` begins what /v1 does in the background and returns how to stop it, which waits for what is under way. */
 export function createV1Parts(deps: PartsDeps) {
   const { config, db, levels, tokens, grabs, clock, log } = deps;
   const answers = createAnswers({ db, log });
@@ -90,14 +90,14 @@ export function createV1Parts(deps: PartsDeps) {
       ...{ tokens, keys, grabSales, grabs, codes, durability },
       now: () => clock.now(),
     }),
-    start: (): (() => void) => {
+    start: (): (() => Promise<void>) => {
       void warmUp({ db, log }, { sales: grabSales, templates });
       const stops = [
         ...[answers.start(), startPurge(db, log), createSweep({ db, log }).start()],
         saleParts.start(),
       ];
-      return () => {
-        for (const stop of stops) stop();
+      return async () => {
+        await Promise.all(stops.map((stop) => stop()));
       };
     },
   };
