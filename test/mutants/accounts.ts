@@ -67,7 +67,6 @@ export const accountMutants: readonly Mutant[] = [
       file: "test/refresh.test.ts",
       title: "with all others of the user when the password changes, and a new one begins",
     },
-    quick: true,
   },
   {
     name: "password-change-leaves-access-tokens",

@@ -35,7 +35,6 @@ export const cacheMutants: readonly Mutant[] = [
       file: CACHE,
       title: "a slow loader of another process brings nothing old into Redis or memory",
     },
-    quick: true,
   },
   {
     name: "memory-for-ever",

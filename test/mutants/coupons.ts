@@ -32,7 +32,6 @@ export const couponMutants: readonly Mutant[] = [
       file: "test/coupons.test.ts",
       title: "whose lock ran out is free for anybody, and the history says so",
     },
-    quick: true,
   },
   {
     name: "lapse-without-clock",
@@ -109,7 +108,6 @@ export const couponMutants: readonly Mutant[] = [
       title:
         "locked or used its owner cannot undo, also by using the service's lock first; the service can",
     },
-    quick: true,
   },
   {
     name: "half-a-list",

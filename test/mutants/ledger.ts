@@ -163,7 +163,6 @@ export const ledgerMutants: readonly Mutant[] = [
       file: COUPONS,
       title: "a coupon that MySQL does not take now takes its grant back with it",
     },
-    quick: true,
   },
   {
     name: "coupons-for-the-refused",

@@ -45,7 +45,7 @@ export const saleMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/sales/changes.ts",
-        edit: replace("if (made.fresh === 1 &&", "if (made.fresh > 1 &&"),
+        edit: replace("return made !== undefined;", "return made === null;"),
       },
     ],
     caughtBy: { file: RECOVERY, title: "twice with one key, a restock adds once" },

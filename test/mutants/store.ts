@@ -68,7 +68,6 @@ export const storeMutants: readonly Mutant[] = [
       file: SCRIPTS,
       title: "goes on behind the cursor on a Redis that is older than MySQL",
     },
-    quick: true,
   },
   {
     name: "no-unique-slot",
