@@ -52,6 +52,8 @@ const LAST: Readonly<Record<string, readonly (string | null)[]>> = {
   ...{ locked: ["lock", "confirm"], used: ["use", "confirm"], expired: ["expire"] },
 };
 
+const REPAIR = "doorbuster coupons repair makes it";
+
 async function query<Found extends object>(
   { pool }: DatabasePool,
   text: string,
@@ -76,7 +78,12 @@ function difference(row: Row, sale: CouponsOf, codes: CouponCodes | undefined): 
 function faultsOf(row: Row, sale: CouponsOf, codes: CouponCodes | undefined): Fault[] {
   const { number, userId, state, last } = row;
   if (state === null) {
-    return [{ kind: "coupon_missing", text: `number ${number} of user ${userId} has no coupon` }];
+    return [
+      {
+        kind: "coupon_missing",
+        text: `number ${number} of user ${userId} has no coupon; ${REPAIR}`,
+      },
+    ];
   }
   const faults: Fault[] = [];
   const fault = (kind: Fault["kind"], text: string) =>

@@ -96,7 +96,7 @@ const MANY: Partial<Record<FindingKind, string>> = {
   over_limit: "users hold more than the limit",
   winner_missing: "grants are not among the winners in Redis",
   winner_unknown: "winners in Redis hold what is not theirs",
-  coupon_missing: "grants have no coupon",
+  coupon_missing: "grants have no coupon; doorbuster coupons repair makes them",
   coupon_unknown: "there are coupons without a grant",
   coupon_differs: "coupons are not what their grants say",
   coupon_state: "coupons and their histories contradict each other",

@@ -6,6 +6,7 @@ import { reasonOf } from "../db/errors.ts";
 import { isOutage } from "../outage.ts";
 import { addAudit } from "./audit.ts";
 import { CannotRun, type Ending } from "./command.ts";
+import { addCoupons } from "./coupons.ts";
 import { addDoctor } from "./doctor.ts";
 import { addKeys } from "./key.ts";
 import { addResume } from "./resume.ts";
@@ -27,6 +28,7 @@ const program = new Command("doorbuster")
 addAudit(program, ending);
 addResume(program, ending);
 addDoctor(program, ending);
+addCoupons(program, ending);
 addUsers(program, ending);
 addKeys(program, ending);
 

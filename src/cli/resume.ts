@@ -18,6 +18,10 @@ interface Options {
 export function addResume(program: Command, ending: Ending): void {
   newCommand(program, "resume", "Opens a paused sale again, unless the audit finds something.")
     .requiredOption("--sale <id>", "the sale", saleId)
+    .addHelpText(
+      "after",
+      "\nIf it finds coupon_missing, run first: doorbuster coupons repair --sale <id>",
+    )
     .action(ending((options: Options) => withServers(options.data, (at) => run(at, options))));
 }
 

@@ -8,6 +8,9 @@ import type { Transaction } from "../db/client.ts";
 import type { LedgerGrant } from "./entry.ts";
 import { type Batch, bury, insertOrBury } from "./letters.ts";
 
+/** What the reason of a dead letter begins with when the grant stands and its coupon was refused. */
+export const COUPON_REASON = "its coupon: ";
+
 /** What a sale says of its coupons. */
 export interface CouponSale {
   readonly templateId: number;
@@ -97,7 +100,7 @@ function buryCoupon(
 ): Promise<void> {
   const { saleId, grantNo } = row;
   return bury(tx, batch, {
-    ...{ entryId, saleId, grantNo, reason: `its coupon: ${reason}` },
+    ...{ entryId, saleId, grantNo, reason: `${COUPON_REASON}${reason}` },
     payload: JSON.stringify(row),
   });
 }
