@@ -103,6 +103,11 @@ export const refusals = {
     title: "The sale is paused",
     help: "It goes on when the seller resumes it.",
   },
+  "paused-by-audit": {
+    status: 409,
+    title: "The service has paused the sale",
+    help: "Its numbers did not agree. An operator looks, and runs `doorbuster resume`.",
+  },
   ended: {
     status: 410,
     title: "The sale has ended",

@@ -157,6 +157,26 @@ test("a lowered total that was refused stays refused when it would fit", async (
   expect((await engine.counters(saleId)).total).toBe("10");
 });
 
+test("a sale that Redis lacks and scripts that it has forgotten are told of", async () => {
+  const saleId = await engine.sale(10);
+  const told: string[] = [];
+  const telling = (redis: Redis) =>
+    createChanges({
+      ...{ db: engine.pool.db, redis, onChanged },
+      onMissing: (id) => told.push(`missing ${id}`),
+      gates: {
+        at: (shard) => engine.gates.at(shard),
+        notice: (shard, _, error) => told.push(`${shard} ${(error as Error).message}`),
+      },
+    });
+  const forgetful = { evalsha: () => Promise.reject(new Error("NOSCRIPT")) } as unknown as Redis;
+  await expect(telling(forgetful).change(pausing(saleId))).rejects.toThrow("NOSCRIPT");
+  const lacking = { evalsha: () => Promise.resolve("missing") } as unknown as Redis;
+  expect(await telling(lacking).change(pausing(saleId))).toEqual({ kind: "busy" });
+  expect(told).toEqual([`${shardOf(saleId)} NOSCRIPT`, `missing ${saleId}`]);
+  expect(await changes().change(pausing(saleId))).toEqual({ kind: "done" });
+});
+
 test("of many that wait, those of open shards come, the oldest first, and not those that are done", async () => {
   const ids: number[] = [];
   for (let i = 0; i < 3; i += 1) ids.push(await engine.sale(10));

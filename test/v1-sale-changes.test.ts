@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { saleKeys } from "../src/redis/keys.ts";
+import { openSale, pauseSale } from "../src/sales/state.ts";
 import { saleChanges } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, mintCustomer } from "./harness/http.ts";
@@ -144,6 +145,40 @@ describe("pausing", () => {
     expect((await call(`PATCH /v1/sales/${id}`, other, { total: 1 })).status).toBe(404);
     expect((await call(`POST /v1/sales/${id}/pause`, await mint("admin"))).status).toBe(200);
   });
+});
+
+test("what the audit has paused only an operator opens again, also when its seller had paused it", async () => {
+  const [found, pausedBefore] = [await sale(), await sale()];
+  await of(pausedBefore, "POST /pause");
+  for (const id of [found, pausedBefore]) {
+    const epoch = Number(await past.redis.hget(saleKeys(id).gate, "epoch"));
+    expect(await pauseSale(past, id, epoch)).toBe("set");
+    expect(await pauseSale(past, id, epoch)).toBe("same");
+    await of(id, "POST /pause");
+    const { status, body } = await of(id, "POST /resume");
+    expect([status, body.code]).toEqual([409, "paused_by_audit"]);
+    expect(await grab(id)).toBe("paused");
+    expect(await openSale(past, id)).toBe("set");
+    expect((await of(id, "POST /resume")).status).toBe(200);
+    await of(id, "POST /pause");
+    expect((await of(id, "POST /resume")).body.state).toBe("open");
+  }
+});
+
+test("behind another change that cannot be made now, nothing is noted, and strangers learn nothing", async () => {
+  const id = await sale();
+  const { gate } = saleKeys(id);
+  const epoch = String(await past.redis.hget(gate, "epoch"));
+  // For this test alone: no grab asks this gate meanwhile.
+  await past.redis.hset(gate, "epoch", "0");
+  const first = await of(id, "POST /restock", { units: 5, reason: "more" });
+  expect([first.status, first.body.detail]).toEqual([503, expect.stringContaining("is noted")]);
+  const second = await of(id, "POST /pause");
+  expect([second.status, second.body.detail]).toEqual([503, expect.stringContaining("Nothing")]);
+  expect((await call(`POST /v1/sales/${id}/pause`, other)).status).toBe(404);
+  await past.redis.hset(gate, "epoch", epoch);
+  await until("the restock", async () => (await hash(id)).total === "15");
+  expect((await hash(id)).state).toBe("open");
 });
 
 describe("restocking", () => {

@@ -4,8 +4,9 @@
 import { eq } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
 import { hasOpened, isForUnopened } from "../sales/demands.ts";
+import { isHeld, RECOVERY } from "../sales/held.ts";
 import { lockSale, remember, settle, type Verdict } from "../sales/settle.ts";
-import type { PendingChange, SaleRow } from "../sales/stored.ts";
+import { fieldsBefore, type PendingChange, type SaleRow } from "../sales/stored.ts";
 import { outbox, sales } from "../sales/table.ts";
 import type { Recovery } from "./recovery.ts";
 
@@ -63,18 +64,15 @@ export async function pauseWithin(tx: Transaction, saleId: number, reason: strin
   const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
   if (pending) await settle(tx, pending, "refused");
   const sale = await lockSale(tx, saleId);
-  if (!sale || sale.state === "paused") return;
+  if (!sale || (sale.state === "paused" && (await isHeld(tx, saleId)))) return;
+  const change = { state: "paused" } as const;
   const [version, changeId] = [sale.version + 1, crypto.randomUUID()];
-  await tx.update(sales).set({ state: "paused", version, changeId }).where(eq(sales.id, saleId));
+  await tx
+    .update(sales)
+    .set({ ...change, version, changeId })
+    .where(eq(sales.id, saleId));
   await remember(tx, {
-    ...{
-      saleId,
-      changeId,
-      version,
-      action: "pause",
-      before: { state: "open" },
-      change: { state: "paused" },
-    },
-    ...{ reason, actor: "recovery", requestKey: null },
+    ...{ saleId, changeId, version, action: "pause", change },
+    ...{ before: fieldsBefore(sale, change), reason, actor: RECOVERY, requestKey: null },
   });
 }

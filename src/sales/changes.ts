@@ -13,6 +13,7 @@
 
 import { and, asc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
+import type { Gates } from "../grab/gates.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { shards } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
@@ -39,12 +40,20 @@ export type Refusal =
   /** Of the template's total count so many units are left. */
   | { readonly kind: "count_exceeded"; readonly left: number }
   | { readonly kind: "not_published" }
+  /** The service has paused it (held.ts). */
+  | { readonly kind: "held" }
   /** The shard has recovered meanwhile, and the change was not made. */
   | { readonly kind: "superseded" }
   | { readonly kind: "invalid"; readonly field: string; readonly detail: string };
 
-/** "later": it stands in the outbox and takes effect, unless it is refused then, as soon as the shard has recovered. */
-export type ChangeOutcome = { readonly kind: "done" } | { readonly kind: "later" } | Refusal;
+/**
+ * "later": it stands in the outbox and takes effect, unless it is refused then, as soon as the shard has recovered.
+ * "busy": somebody else's stands there until then, and nothing is noted of this one.
+ */
+export type ChangeOutcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "later" | "busy" }
+  | Refusal;
 
 export interface ChangeRequest {
   readonly saleId: number;
@@ -54,6 +63,8 @@ export interface ChangeRequest {
   readonly requestKey: string | null;
   /** Bound to this epoch of the shard: after a recovery it is not made any more. */
   readonly epoch?: number;
+  /** Whether the sale is the asker's, before anything else; to others it is unknown. */
+  readonly isTheirs?: (sale: SaleRow) => boolean;
   /** Taken before the sale's row: whoever changes a total holds the template first. */
   readonly lockFirst?: (tx: Transaction, sale: SaleRow) => Promise<unknown>;
   /** Judges the row, which is held; `hasOpened` by MySQL's clock. An empty change is one that has no effect. */
@@ -112,18 +123,21 @@ export interface ChangesDeps {
   readonly redis: Redis;
   /** Told of a sale each time a store has a change of it; does not throw. */
   readonly onChanged: (saleId: number) => Promise<void>;
+  /** Told of a sale that MySQL takes for warm and Redis does not have. */
+  readonly onMissing?: (saleId: number) => void;
+  /** Told of Redis's errors, which may mean that it has forgotten its scripts. */
+  readonly gates?: Pick<Gates, "at" | "notice">;
 }
 
-export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
+export function createChanges({ db, redis, onChanged, onMissing, gates }: ChangesDeps): Changes {
   /** Begins in MySQL. */
   const begin = (request: ChangeRequest): Promise<Begun> =>
     db.transaction(async (tx): Promise<Begun> => {
       const { saleId, action, reason, actor, requestKey, epoch = null } = request;
       if (requestKey !== null && (await wasMade(tx, requestKey))) return settled(done);
-      if (request.lockFirst) {
-        const [unlocked] = await tx.select().from(sales).where(eq(sales.id, saleId));
-        if (unlocked) await request.lockFirst(tx, unlocked);
-      }
+      const [unlocked] = await tx.select().from(sales).where(eq(sales.id, saleId));
+      if (!unlocked || request.isTheirs?.(unlocked) === false) return settled({ kind: "unknown" });
+      await request.lockFirst?.(tx, unlocked);
       const sale = await lockSale(tx, saleId);
       if (!sale) return settled({ kind: "unknown" });
       const [standing] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
@@ -170,11 +184,18 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
 
   async function finish(pending: PendingChange): Promise<ChangeOutcome> {
     const { saleId } = pending;
-    const reply = await applyInRedis(pending);
+    const gate = gates?.at(shardOf(saleId));
+    const reply = await applyInRedis(pending).catch((error) => {
+      if (gate) gates?.notice(shardOf(saleId), gate, error);
+      throw error;
+    });
     if (reply === "applied") await onChanged(saleId);
     if (reply === "fenced") return { kind: "later" };
     // A sale that was deleted is missing in Redis once MySQL has no such sale; any other is lost, or on its way.
-    if (reply === "missing" && (await isInMysql(saleId))) return { kind: "later" };
+    if (reply === "missing" && (await isInMysql(saleId))) {
+      onMissing?.(saleId);
+      return { kind: "later" };
+    }
     const isIn = reply === "applied" || reply === "same";
     const verdict = await db.transaction((tx) => settle(tx, pending, isIn ? "applied" : "refused"));
     if (verdict === "applied" && pending.action === "delete") await forgetInRedis(pending);
@@ -208,9 +229,10 @@ export function createChanges({ db, redis, onChanged }: ChangesDeps): Changes {
           return begun.outcome;
         }
         const outcome = await finish(begun.pending);
-        if (begun.mine || outcome.kind === "later") return outcome;
+        if (begun.mine) return outcome;
+        if (outcome.kind === "later") break;
       }
-      return { kind: "later" };
+      return { kind: "busy" };
     },
 
     waiting: (open) =>

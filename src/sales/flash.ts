@@ -9,9 +9,10 @@ import { lockTemplate, type Owner } from "../templates/service.ts";
 import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.ts";
 import { editOf, restockOf, type SalePatch, windowFault } from "./edits.ts";
 import { saleNameKey } from "./facts.ts";
+import { isHeld } from "./held.ts";
 import type { SaleNews } from "./news.ts";
 import type { SaleRow } from "./stored.ts";
-import { type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
+import { type SaleAction, saleChanges, sales } from "./table.ts";
 
 export interface NewFlashSale {
   readonly templateId: number;
@@ -25,7 +26,7 @@ export interface NewFlashSale {
 }
 
 export type MakeOutcome =
-  | { readonly kind: "made"; readonly saleId: number }
+  | { readonly kind: "made"; readonly sale: SaleRow }
   | { readonly kind: "name_taken" }
   | { readonly kind: "no_template" }
   | Refusal;
@@ -84,13 +85,13 @@ const insertSale = (
     if (!template) return { kind: "no_template" };
     if (requestKey !== null) {
       const isMine = eq(sales.requestKey, requestKey);
-      const [made] = await tx.select({ id: sales.id }).from(sales).where(isMine);
-      if (made) return { kind: "made", saleId: made.id };
+      const [made] = await tx.select().from(sales).where(isMine);
+      if (made) return { kind: "made", sale: made };
     }
     const refusal = await roomFor(tx, template, input.total);
     if (refusal) return refusal;
     const { opensAt, closesAt, ...rest } = input;
-    const [sale] = await tx
+    const [inserted] = await tx
       .insert(sales)
       .values({
         ...{ ...rest, sellerId: template.sellerId, nameKey: saleNameKey(input.name), requestKey },
@@ -99,13 +100,14 @@ const insertSale = (
         ...{ state: "open", codeKey: codes.current },
       })
       .$returningId();
-    const saleId = (sale as { id: number }).id;
+    const saleId = (inserted as { id: number }).id;
     const { total, userLimit, grabsPerSecond } = input;
     await tx.insert(saleChanges).values({
       ...{ saleId, version: 0, action: "create", before: {}, reason: "", actor },
       after: { total, userLimit, grabsPerSecond, opensAt, closesAt, state: "open" },
     });
-    return { kind: "made", saleId };
+    const [sale] = await tx.select().from(sales).where(eq(sales.id, saleId));
+    return { kind: "made", sale: sale as SaleRow };
   });
 
 export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps): FlashSales {
@@ -114,15 +116,15 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
     by: Asker,
     saleId: number,
     action: SaleAction,
-    edit: (sale: SaleRow, hasOpened: boolean) => SaleChange | Refusal,
+    edit: ChangeRequest["edit"],
     { reason = "", grows = false }: { reason?: string; grows?: boolean } = {},
   ): Promise<ChangeOutcome> {
     let template: TemplateFacts | undefined;
     const request: ChangeRequest = {
       ...{ saleId, action, reason, actor: by.name, requestKey: by.requestKey },
+      isTheirs: (sale) => by.owner === undefined || sale.sellerId === by.owner,
       async edit(sale, hasOpened, tx) {
-        if (by.owner !== undefined && sale.sellerId !== by.owner) return { kind: "unknown" };
-        const change = edit(sale, hasOpened);
+        const change = await edit(sale, hasOpened, tx);
         if ("kind" in change || change.total === undefined) return change;
         const units = change.total - sale.total;
         if (units <= 0) return change;
@@ -137,9 +139,6 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
     return changes.change(request);
   }
 
-  const stateOf = (state: "open" | "paused") => (sale: SaleRow) =>
-    sale.state === state ? {} : { state };
-
   return {
     async create(by, input) {
       const fault = windowFault(input.opensAt, input.closesAt);
@@ -153,9 +152,8 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
       }
       if (outcome.kind !== "made") return outcome;
       // From COMMIT on nothing may fail the request: what Redis does not have yet the background pass puts there.
-      await warmer.warm(outcome.saleId);
-      const [sale] = await db.select().from(sales).where(eq(sales.id, outcome.saleId));
-      if (sale) await news.madeOrDeleted(sale);
+      await warmer.warm(outcome.sale.id);
+      await news.madeOrDeleted(outcome.sale);
       return outcome;
     },
 
@@ -164,8 +162,13 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
         grows: patch.total !== undefined,
       }),
 
-    pause: (by, saleId) => ask(by, saleId, "pause", stateOf("paused")),
-    resume: (by, saleId) => ask(by, saleId, "resume", stateOf("open")),
+    pause: (by, saleId) =>
+      ask(by, saleId, "pause", ({ state }) => (state === "paused" ? {} : { state: "paused" })),
+    resume: (by, saleId) =>
+      ask(by, saleId, "resume", async ({ state }, _, tx) => {
+        if (state === "open") return {};
+        return (await isHeld(tx, saleId)) ? { kind: "held" } : { state: "open" };
+      }),
 
     restock: (by, saleId, units, reason) =>
       ask(by, saleId, "restock", (sale) => restockOf(sale, units), { reason, grows: true }),

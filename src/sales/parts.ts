@@ -45,7 +45,11 @@ export function createSaleParts(deps: SalePartsDeps) {
     }
   });
   const news = createSaleNews(levels);
-  const changes = createChanges({ db, redis, onChanged: news.changed });
+  const changes = createChanges({
+    ...{ db, redis, gates: deps.gates },
+    onChanged: news.changed,
+    onMissing: deps.onSaleMissing,
+  });
   const watch = createSaleWatch({ db, redis, log, onMissing: deps.onSaleMissing });
   return {
     records,
@@ -54,10 +58,11 @@ export function createSaleParts(deps: SalePartsDeps) {
     stats: (saleId: number, owner: number | undefined) =>
       statsOf({ db, numbers, clock }, saleId, owner),
     notWarm: () => watch.notWarm(),
-    start(): () => void {
+    /** Begins what is done in the background; returns how to stop, which waits for what says that it is under way. */
+    start(): () => Promise<void> {
       const stops = [startFinisher({ ...deps, changes }), watch.start()];
-      return () => {
-        for (const stop of stops) stop();
+      return async () => {
+        await Promise.all(stops.map((stop) => stop()));
       };
     },
   };

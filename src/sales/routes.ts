@@ -97,6 +97,7 @@ const moved = <Action extends "pause" | "resume">(action: Action, summary: strin
     responses: {
       200: jsonAnswer(saleSchema, "The sale as it is now."),
       ...refusalsOf(...ofOne, ...ONCE),
+      ...(action === "resume" ? refusalsOf("paused-by-audit", ...ONCE) : {}),
     },
   });
 
@@ -118,7 +119,7 @@ const getStats = createRoute({
   responses: { 200: jsonAnswer(statsSchema, "The stats."), ...refusalsOf(...ofOne) },
 });
 
-function refuse(refusal: Refusal | { kind: "later" }): never {
+function refuse(refusal: Refusal | { kind: "later" | "busy" }): never {
   switch (refusal.kind) {
     case "unknown":
       throw new Problem("not-found");
@@ -140,11 +141,17 @@ function refuse(refusal: Refusal | { kind: "later" }): never {
       const { field, detail } = refusal;
       throw new Problem("validation", { errors: [{ pointer: `/${field}`, detail }] });
     }
+    case "held":
+      throw new Problem("paused-by-audit");
     case "superseded":
       throw new Problem("conflict");
     case "later":
       throw new Problem("unavailable", {
         detail: "The change is noted, and is made as soon as it can be. Look at the sale again.",
+      });
+    case "busy":
+      throw new Problem("unavailable", {
+        detail: "Another change of the sale is under way. Nothing was noted: repeat the request.",
       });
   }
 }
@@ -187,8 +194,11 @@ export const saleRoutes = ({ edge, flash, views, stats }: SaleRoutesDeps) => {
         throw new Problem("validation", { errors: [{ pointer: "/templateId", detail }] });
       }
       if (outcome.kind !== "made") return refuse(outcome);
-      const location = `/v1/sales/${outcome.saleId}`;
-      return c.json(await shown(outcome.saleId), 201, { Location: location });
+      // It is made: what cannot be read now is as it was inserted.
+      const { sale } = outcome;
+      const location = `/v1/sales/${sale.id}`;
+      const view = await views.find(sale.id).catch(() => undefined);
+      return c.json(view ?? views.ofRow(sale), 201, { Location: location });
     })
     .openapi(listThem, async (c) => {
       const { limit, cursor, state, sellerId } = c.req.valid("query");

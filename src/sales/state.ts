@@ -3,6 +3,7 @@
 
 import { saleKeys } from "../redis/keys.ts";
 import { type ChangeOutcome, type ChangesDeps, createChanges } from "./changes.ts";
+import { AUDIT, isHeld } from "./held.ts";
 import { storedSale } from "./stored.ts";
 
 type StateDeps = Pick<ChangesDeps, "redis" | "db">;
@@ -33,10 +34,11 @@ export async function pauseSale(
   saleId: number,
   epoch: number,
 ): Promise<StateChange> {
-  if (await isIn(deps, saleId, "paused")) return "same";
+  // A seller who has paused it may open it again, unless it is held.
+  if ((await isIn(deps, saleId, "paused")) && (await isHeld(deps.db, saleId))) return "same";
   const outcome = await changesOf(deps).change({
     ...{ saleId, action: "pause", epoch, requestKey: null },
-    ...{ reason: "the audit has found something", actor: "audit" },
+    ...{ reason: "the audit has found something", actor: AUDIT },
     edit: () => ({ state: "paused" }),
   });
   return asStateChange(outcome);

@@ -46,6 +46,8 @@ export interface SaleFilter {
 export interface SaleViews {
   /** Undefined when there is no such sale. Throws MySQL's error where memory does not have it. */
   find(saleId: number): Promise<SaleView | undefined>;
+  /** As MySQL's row has it, without a look anywhere. */
+  ofRow(row: SaleRow): SaleView;
   /** Newest first; which sales they are is as of a second ago at most. Throws MySQL's error. */
   list(filter: SaleFilter): Promise<readonly SaleView[]>;
 }
@@ -87,6 +89,13 @@ const numbersIn = (row: SaleRow, asOf: number): SaleNumbers => ({
   closesAt: row.closesAt?.getTime() ?? null,
   asOf,
 });
+
+const storedView = (row: SaleRow, asOf: number): SaleView =>
+  viewOf(
+    { ...row, opensAt: null, closesAt: null, createdAt: row.createdAt.getTime() },
+    numbersIn(row, asOf),
+    false,
+  );
 
 const now = sql`UTC_TIMESTAMP(3)`;
 const isOver = and(isNotNull(sales.closesAt), lte(sales.closesAt, now));
@@ -161,17 +170,7 @@ export function createSaleViews({ db, records, numbers, clock }: ViewDeps): Sale
       .select()
       .from(sales)
       .where(inArray(sales.id, [...ids]));
-    return new Map(
-      rows.map((row) => {
-        const record = {
-          ...row,
-          opensAt: null,
-          closesAt: null,
-          createdAt: row.createdAt.getTime(),
-        };
-        return [row.id, viewOf(record, numbersIn(row, asOf), false)];
-      }),
-    );
+    return new Map(rows.map((row) => [row.id, storedView(row, asOf)]));
   }
 
   async function viewsOf(ids: readonly number[]): Promise<SaleView[]> {
@@ -193,6 +192,8 @@ export function createSaleViews({ db, records, numbers, clock }: ViewDeps): Sale
       if (record && of) return viewOf(record, of, true);
       return (await viewsOf([saleId]))[0];
     },
+
+    ofRow: (row) => storedView(row, clock.now()),
 
     list: async (filter) => viewsOf(await pageOf(filter)),
   };
