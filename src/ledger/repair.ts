@@ -61,13 +61,22 @@ async function lastNumber(db: Database, saleId: number): Promise<number> {
 }
 
 /** The grants without a coupon among the next numbers. */
-async function missingAfter(
+function missingAfter(
   db: Database | Transaction,
   saleId: number,
   after: number,
 ): Promise<LedgerGrant[]> {
-  const rows = await db
-    .select({ grant: grants })
+  return db
+    .select({
+      saleId: grants.saleId,
+      grantNo: grants.grantNo,
+      userId: grants.userId,
+      // Only what is given back has no slot.
+      userSlot: sql<number>`${grants.userSlot}`,
+      keyHash: grants.keyHash,
+      epoch: grants.epoch,
+      grantedAt: grants.grantedAt,
+    })
     .from(grants)
     .leftJoin(coupons, and(eq(coupons.saleId, grants.saleId), eq(coupons.grantNo, grants.grantNo)))
     .where(
@@ -78,11 +87,6 @@ async function missingAfter(
       ),
     )
     .orderBy(asc(grants.grantNo));
-  return rows.map(({ grant: { returnedAt: _, state: __, userSlot, ...grant } }) => ({
-    ...grant,
-    // Only what is given back has no slot.
-    userSlot: userSlot ?? 0,
-  }));
 }
 
 function repairBatch(
