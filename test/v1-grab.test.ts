@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import { coupons } from "../src/coupons/table.ts";
+import { grants } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
@@ -145,6 +146,17 @@ test("what one has of a sale is known at once, and recorded soon", async () => {
   const { grabs } = (await mine(saleId, token)).body;
   expect(grabs).toMatchObject([{ number: body.number, code: body.code }]);
   await until("the row", async () => (await mine(saleId, token)).body.grabs[0].recorded === true);
+});
+
+test("what one has and MySQL refused for good is never called recorded", async () => {
+  const saleId = await newSale(past, 3);
+  const { token, id } = await mintCustomer();
+  await grab(saleId, token);
+  const recorded = async () => (await mine(saleId, token)).body.grabs[0].recorded;
+  await until("the row", recorded);
+  // As a dead letter leaves it: the ledger is read beyond the number, and there is no row.
+  await past.db.delete(grants).where(and(eq(grants.saleId, saleId), eq(grants.userId, id)));
+  expect(await recorded()).toBe(false);
 });
 
 test("500 simultaneous grabs of one user have one winner, and all know the same number", async () => {
