@@ -86,7 +86,7 @@ function orderOf(shape: Shape, count: number, seed: number): { order: Order; hel
         templateId: place,
         terms: { ...PLAIN, ...shape(roll, place, total) },
       },
-      ...{ state: "unused", lockedUntil: null, validFrom: null },
+      ...{ state: "unused", lockedUntil: null, lockedByOrder: false, validFrom: null },
       ...{ expiresAt: new Date(NOW.getTime() + 1_000 * (1 + roll(5))) },
       ...{ usesLeft: null, budgetUsesLeft: null },
     }),

@@ -25,14 +25,15 @@ export const codeSchema = z
 
 export const codeParams = z.object({ code: codeSchema });
 
+export const orderSnSchema = z
+  .string()
+  .regex(/^[\w.:-]{1,64}$/, "Use 1 to 64 of: letters, digits, _ . : -")
+  .openapi({ example: "order-20270101-0042" });
+
 const orderFields = {
-  orderSn: z
-    .string()
-    .regex(/^[\w.:-]{1,64}$/, "Use 1 to 64 of: letters, digits, _ . : -")
-    .openapi({
-      description: "The shop's own number of the order. A repeat for the same order is safe.",
-      example: "order-20270101-0042",
-    }),
+  orderSn: orderSnSchema.openapi({
+    description: "The shop's own number of the order. A repeat for the same order is safe.",
+  }),
   userId: idSchema.optional().openapi({
     description: "Whose coupons: services must say so, users have their own.",
   }),

@@ -20,12 +20,20 @@ export interface Wallet {
   readonly now: Date | undefined;
 }
 
+/** Whose coupons, and for which order, if it has a number already. */
+export interface Asked {
+  readonly userId: number;
+  readonly orderSn?: string | undefined;
+}
+
 const columns = {
   code: coupons.code,
   state: sql<Held["state"]>`${coupons.state}`,
   lockedUntil: coupons.lockedUntil,
   validFrom: coupons.validFrom,
   expiresAt: coupons.expiresAt,
+  orderSn: coupons.orderSn,
+  reserved: coupons.reserved,
   template: templates,
   now: sql`UTC_TIMESTAMP(3)`.mapWith(coupons.grantedAt),
 };
@@ -58,25 +66,45 @@ async function usesOf(
   return new Map(counted.map(({ templateId, uses }) => [templateId, uses]));
 }
 
-/** For how many coupons the budget has room, each with what a lock sets aside for it. */
-function budgetUsesLeft(template: TemplateRow): number | null {
+/** Whether it is this order that has the coupon locked, in a lock that runs or one that ran out. */
+const isOwn = ({ state, orderSn }: Row, order: string | undefined): boolean =>
+  order !== undefined && state === "locked" && orderSn === order;
+
+const runs = ({ lockedUntil, now }: Row): boolean => lockedUntil !== null && lockedUntil > now;
+
+/** For how many coupons the budget has room, each with what a lock sets aside for it; `own` is free for the order. */
+function budgetUsesLeft(template: TemplateRow, own: number): number | null {
   const { budget, budgetReserved, budgetSpent } = template;
   if (budget === null) return null;
   const { type, faceValue, basisPoints, discountMax } = factsOf(template);
   const each = mostOffAnyOrder({ type, faceValue, basisPoints, discountMax }, budget);
-  return each === 0 ? null : Math.floor((budget - budgetReserved - budgetSpent) / each);
+  return each === 0 ? null : Math.floor((budget - budgetReserved - budgetSpent + own) / each);
 }
 
-async function walletOf(db: Database, userId: number, rows: readonly Row[]): Promise<Wallet> {
+async function walletOf(
+  db: Database,
+  { userId, orderSn: order }: Asked,
+  rows: readonly Row[],
+): Promise<Wallet> {
   const uses = await usesOf(db, userId, rows);
+  const own = Map.groupBy(
+    rows.filter((row) => isOwn(row, order)),
+    ({ template }) => template.id,
+  );
   const found = rows.map(({ template, ...row }): Found => {
-    const { now: _, ...coupon } = row;
+    const { now: _, orderSn: __, reserved: ___, ...coupon } = row;
     const { id, name, state: _state, userLimit, ...terms } = factsOf(template);
+    const mine = own.get(id) ?? [];
+    const others = (uses.get(id) ?? 0) - mine.filter(runs).length;
     return {
       ...coupon,
+      lockedByOrder: mine.some(({ code }) => code === row.code),
       ...{ templateId: id, templateName: name, terms },
-      usesLeft: userLimit === null ? null : userLimit - (uses.get(id) ?? 0),
-      budgetUsesLeft: budgetUsesLeft(template),
+      usesLeft: userLimit === null ? null : userLimit - others,
+      budgetUsesLeft: budgetUsesLeft(
+        template,
+        mine.reduce((sum, { reserved }) => sum + reserved, 0),
+      ),
     };
   });
   return { found, now: rows[0]?.now };
@@ -85,23 +113,31 @@ async function walletOf(db: Database, userId: number, rows: readonly Row[]): Pro
 /** A user's coupons of these codes; codes that the user does not have are left out. Throws MySQL's error. */
 export async function readByCode(
   db: Database,
-  userId: number,
+  asked: Asked,
   codes: readonly string[],
 ): Promise<Wallet> {
   if (codes.length === 0) return { found: [], now: undefined };
-  const named = and(eq(coupons.userId, userId), inArray(coupons.code, [...codes]));
-  return walletOf(db, userId, await select(db, named));
+  const named = and(eq(coupons.userId, asked.userId), inArray(coupons.code, [...codes]));
+  return walletOf(db, asked, await select(db, named));
 }
 
-/** A user's coupons that are not used up or over, those that expire first, at most `most`. Throws MySQL's error. */
-export async function readOpen(db: Database, userId: number, most: number): Promise<Wallet> {
+/**
+ * A user's coupons that are not used up or over, those that expire first, at most `most`; what the order has locked
+ * is not over before its lock. Throws MySQL's error.
+ */
+export async function readOpen(db: Database, asked: Asked, most: number): Promise<Wallet> {
+  const { userId, orderSn } = asked;
+  const ownLock =
+    orderSn === undefined
+      ? undefined
+      : and(eq(coupons.state, "locked"), eq(coupons.orderSn, orderSn), lockRuns);
   const open = and(
     eq(coupons.userId, userId),
     inArray(coupons.state, ["unused", "locked"]),
-    sql`NOT ${isOver}`,
+    or(sql`NOT ${isOver}`, ownLock),
   );
   const rows = await select(db, open)
     .orderBy(sql`${coupons.expiresAt} IS NULL`, asc(coupons.expiresAt), asc(coupons.id))
     .limit(most);
-  return walletOf(db, userId, rows);
+  return walletOf(db, asked, rows);
 }

@@ -48,6 +48,8 @@ export interface Held {
   readonly state: "unused" | "locked" | "used" | "expired";
   /** Until when a lock holds; one that ran out counts as unused. */
   readonly lockedUntil: Date | null;
+  /** It is the order itself that has it locked. */
+  readonly lockedByOrder: boolean;
   /** Usable from here (inclusive) and before there; null is without a bound. */
   readonly validFrom: Date | null;
   readonly expiresAt: Date | null;

@@ -54,17 +54,20 @@ export const discountRoutes = ({ discounts, edge }: { discounts: Discounts; edge
   edge
     .router()
     .openapi({ ...calculateIt, middleware: edge.posting() }, async (c) => {
-      const { userId, codes, asOf, ...order } = c.req.valid("json");
+      const { userId, orderSn, codes, asOf, ...order } = c.req.valid("json");
       const owner = ownerOf(c.get("actor"), userId, POINTER);
-      const result = await discounts.calculate(owner, order, codes, asOf);
+      const result = await discounts.calculate({ userId: owner, orderSn }, order, codes, asOf);
       if (result.kind === "refused") throw notTogether(result, codes);
       const { kind: _, ...amounts } = result;
       return c.json({ ...amounts, asOf: result.asOf.toISOString() }, 200);
     })
     .openapi({ ...askForThem, middleware: edge.posting() }, async (c) => {
-      const { userId, ...order } = c.req.valid("json");
+      const { userId, orderSn, ...order } = c.req.valid("json");
       const owner = ownerOf(c.get("actor"), userId, POINTER);
-      const { asOf, offers, hasMore, best } = await discounts.available(owner, order);
+      const { asOf, offers, hasMore, best } = await discounts.available(
+        { userId: owner, orderSn },
+        order,
+      );
       const coupons = offers.map(({ code, templateId, templateName, expiresAt, alone }) => ({
         code,
         template: { id: templateId, name: templateName },

@@ -1,7 +1,7 @@
 // What /v1/discounts and /v1/coupons/available take and answer.
 
 import { z } from "@hono/zod-openapi";
-import { codeSchema } from "../coupons/schema.ts";
+import { codeSchema, orderSnSchema } from "../coupons/schema.ts";
 import { limits } from "../limits.ts";
 import {
   amountSchema,
@@ -30,6 +30,10 @@ const orderFields = {
   items: z.array(item).min(1).max(limits.orderItemsMax),
   shippingFee: amountSchema(limits.orderAmountMax),
   currency: currencySchema,
+  orderSn: orderSnSchema.optional().openapi({
+    description:
+      "The number of this order, if it has one: what it has locked counts as usable, and not against limits and budgets.",
+  }),
   userId: idSchema.optional().openapi({
     description: "Whose coupons: services must say so, users have their own.",
   }),

@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import { type Best, bestOf } from "./best.ts";
 import { calculate } from "./calculate.ts";
 import { prepare } from "./candidates.ts";
-import { readByCode, readOpen } from "./held.ts";
+import { type Asked, readByCode, readOpen } from "./held.ts";
 import type { Order } from "./order.ts";
 import type { Computed, Explained, Refused } from "./outcome.ts";
 import { explained } from "./sentences.ts";
@@ -37,20 +37,15 @@ export interface Available {
 
 export interface Discounts {
   /** What these coupons of a user take off an order, at `asOf` or now by MySQL's clock. Throws MySQL's error. */
-  calculate(
-    userId: number,
-    order: Order,
-    codes: readonly string[],
-    asOf?: Date,
-  ): Promise<Calculated>;
+  calculate(asked: Asked, order: Order, codes: readonly string[], asOf?: Date): Promise<Calculated>;
   /** What each of a user's coupons would take off an order, and the best combination. Throws MySQL's error. */
-  available(userId: number, order: Order): Promise<Available>;
+  available(asked: Asked, order: Order): Promise<Available>;
 }
 
 export function createDiscounts({ db, clock }: { db: Database; clock: Clock }): Discounts {
   return {
-    async calculate(userId, order, codes, asOf) {
-      const { found, now } = await readByCode(db, userId, codes);
+    async calculate(asked, order, codes, asOf) {
+      const { found, now } = await readByCode(db, asked, codes);
       // Without a coupon the time decides nothing, and the clock of this process will do.
       const at = asOf ?? now ?? new Date(clock.now());
       const result = calculate(order, found, at);
@@ -66,9 +61,9 @@ export function createDiscounts({ db, clock }: { db: Database; clock: Clock }): 
       return { ...result, coupons: [...result.coupons, ...unknown], asOf: at };
     },
 
-    async available(userId, order) {
+    async available(asked, order) {
       const most = limits.discountCouponsMax;
-      const { found: all, now } = await readOpen(db, userId, most + 1);
+      const { found: all, now } = await readOpen(db, asked, most + 1);
       const found = all.slice(0, most);
       const asOf = now ?? new Date(clock.now());
       const prepared = prepare(order, found, asOf);

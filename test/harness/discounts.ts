@@ -33,6 +33,7 @@ export function coupon(
     terms: { ...ANY_TERMS, ...terms },
     state: "unused",
     lockedUntil: null,
+    lockedByOrder: false,
     validFrom: null,
     expiresAt: null,
     usesLeft: null,
