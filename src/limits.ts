@@ -32,6 +32,7 @@ export function assertLimits(): void {
     limits.orderAmountMax * 10_000 * (limits.couponsPerOrderMax + 1) < 2 ** 53,
     "bounds of a combination, in ten-thousandths, must be whole numbers",
   );
+  must(limits.walletRecentGrantsMax > limits.pageItemsMax, "recent grants must fill a page");
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
   must(
     limits.cacheLeaseSeconds * 1_000 > limits.mysqlQueryTimeoutMs,

@@ -2,6 +2,10 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
+import type { Coupon } from "../src/coupons/coupon.ts";
+import { createCouponWallet } from "../src/coupons/wallet.ts";
+import { limits } from "../src/limits.ts";
+import type { Grant } from "../src/wallet/grants.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import {
   letExpire,
@@ -115,4 +119,30 @@ describe("the wallet", () => {
     expect(items[0].code).toBe(code);
     expect(said(await post(`${code}/lock`, user.token, { orderSn: "x" }))).toBe("200");
   });
+});
+
+test("a page looks at no more unrecorded grants than its bound, the newest, however many there are", async () => {
+  const most = limits.walletRecentGrantsMax;
+  const grants = Array.from({ length: most * 2 }, (_, index) => ({ saleId: 1, number: index + 1 }));
+  const asked: number[] = [];
+  const wallet = createCouponWallet({
+    db: past.db,
+    pending: {
+      grants: () => Promise.resolve(grants),
+      couponsOf(_, unrecorded: readonly Grant[]) {
+        asked.push(unrecorded.length);
+        const made = unrecorded.map(({ saleId, number }) => ({ saleId, grantNo: number }));
+        return Promise.resolve(made as Coupon[]);
+      },
+    },
+    templates: { peek: () => undefined, get: () => Promise.resolve(undefined) },
+  });
+  const page = { userId: (await mintCustomer()).id, count: limits.pageItemsMax + 1 };
+  const numbersOf = (coupons: readonly Coupon[]) => coupons.map(({ grantNo }) => grantNo);
+  const first = numbersOf(await wallet.list(page));
+  expect(first).toEqual(Array.from({ length: page.count }, (_, index) => most * 2 - index));
+  // Also far behind the beginning, where the bound begins anew.
+  const next = numbersOf(await wallet.list({ ...page, after: { saleId: 1, number: most } }));
+  expect(next[0]).toBe(most - 1);
+  expect(asked).toEqual([most, most - 1]);
 });

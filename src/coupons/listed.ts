@@ -16,7 +16,7 @@ export interface Listing {
   readonly after: Grant | undefined;
   /** The newest so many. */
   readonly count: number;
-  /** Whether these are rows already is told besides. */
+  /** Whether these are rows already is told besides; at most `walletRecentGrantsMax`. */
   readonly recent: readonly Grant[];
 }
 

@@ -31,6 +31,15 @@ export interface CouponWallet {
   isPending(userId: number, code: string): Promise<boolean>;
 }
 
+/**
+ * The newest `walletRecentGrantsMax`, more than a page has. Only a page of one state, most of which it leaves out, may
+ * miss an older one until MySQL has it.
+ */
+const newest = (grants: readonly Grant[]): readonly Grant[] =>
+  grants.length <= limits.walletRecentGrantsMax
+    ? grants
+    : grants.toSorted(byNewest).slice(0, limits.walletRecentGrantsMax);
+
 const grantOf = ({ saleId, grantNo }: Coupon): Grant => ({ saleId, number: grantNo });
 
 export function createCouponWallet({
@@ -85,7 +94,7 @@ export function createCouponWallet({
   return {
     async list({ userId, state, after, count }) {
       const behind = (grant: Grant) => after === undefined || byNewest(after, grant) < 0;
-      const recent = (await recentOf(userId)).filter(behind);
+      const recent = newest((await recentOf(userId)).filter(behind));
       const listed = await listings.read({ userId, state, after, count, recent });
       const known = await templatesOf(listed.rows);
       const coupons = listed.rows.flatMap((row) => {

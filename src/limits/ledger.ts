@@ -103,5 +103,6 @@ export const ledgerLimits = {
   groupReadWaitersMax: 1_024,
   storedListsPerReadMax: 8,
   walletUsersPerReadMax: 32,
+  walletRecentGrantsMax: 500,
   walletReadsAtOnce: 2,
 } as const;
