@@ -58,11 +58,10 @@ export function createSaleParts(deps: SalePartsDeps) {
     stats: (saleId: number, owner: number | undefined) =>
       statsOf({ db, numbers, clock }, saleId, owner),
     notWarm: () => watch.notWarm(),
-    /** Begins what is done in the background; returns how to stop, which waits for what says that it is under way. */
-    start(): () => Promise<void> {
+    start(): () => void {
       const stops = [startFinisher({ ...deps, changes }), watch.start()];
-      return async () => {
-        await Promise.all(stops.map((stop) => stop()));
+      return () => {
+        for (const stop of stops) stop();
       };
     },
   };

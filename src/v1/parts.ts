@@ -92,12 +92,11 @@ export function createV1Parts(deps: PartsDeps) {
     }),
     start: (): (() => Promise<void>) => {
       void warmUp({ db, log }, { sales: grabSales, templates });
-      const stops = [
-        ...[answers.start(), startPurge(db, log), createSweep({ db, log }).start()],
-        saleParts.start(),
-      ];
-      return async () => {
-        await Promise.all(stops.map((stop) => stop()));
+      const stopSweep = createSweep({ db, log }).start();
+      const stops = [answers.start(), startPurge(db, log), saleParts.start()];
+      return () => {
+        for (const stop of stops) stop();
+        return stopSweep();
       };
     },
   };
