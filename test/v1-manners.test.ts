@@ -171,6 +171,63 @@ describe("a body that is not what the route takes", () => {
   });
 });
 
+describe("where a route takes no", () => {
+  const fieldsOf = ({ body }: { body: { errors: Record<string, string>[] } }) =>
+    body.errors.map(({ pointer, parameter }) => pointer ?? parameter);
+
+  test("fields, none are taken", async () => {
+    const { body: made } = await post(template());
+    const paths = ["/v1/sales/1/pause", "/v1/sales/1/resume", "/v1/auth/logout"];
+    for (const path of [
+      ...paths,
+      ...["publish", "disable"].map((verb) => `/v1/templates/${made.id}/${verb}`),
+    ]) {
+      const refused = await v1(api.url, `POST ${path}`, { token, body: { reason: "x", "a/b": 1 } });
+      expect([path, refused.status, fieldsOf(refused)]).toEqual([path, 422, ["/reason", "/a~1b"]]);
+      const statuses = await Promise.all(
+        ["[]", "null", "{", "x=1"].map(async (body) => {
+          const type = body === "x=1" ? "application/x-www-form-urlencoded" : "application/json";
+          const headers = { "Content-Type": type };
+          return (await v1(api.url, `POST ${path}`, { token, body, headers })).status;
+        }),
+      );
+      expect([path, ...statuses]).toEqual([path, 422, 422, 400, 415]);
+    }
+    for (const body of ["{}", ""]) {
+      const { status } = await v1(api.url, `POST /v1/templates/${made.id}/publish`, {
+        token,
+        body,
+      });
+      expect(status).toBe(200);
+    }
+  });
+
+  test("parameters, none are taken", async () => {
+    const { body: made } = await post(template());
+    const one = `/v1/templates/${made.id}`;
+    for (const what of [
+      `GET ${one}`,
+      "GET /v1/sales/1",
+      "GET /v1/sales/1/events",
+      `POST ${one}/publish`,
+    ]) {
+      const refused = await v1(api.url, `${what}?nonsense=1&more=2`, { token });
+      expect([what, refused.status, fieldsOf(refused)]).toEqual([what, 422, ["nonsense", "more"]]);
+    }
+    expect((await v1(api.url, `GET ${one}?nonsense=1`)).status).toBe(401);
+    expect((await v1(api.url, `GET ${one}?`, { token })).status).toBe(200);
+  });
+});
+
+test("a currency is one that ISO 4217 has", async () => {
+  for (const currency of ["ABC", "cny", "ZZZ", "EURO"]) {
+    const { status, body } = await post(template({ currency }));
+    expect([currency, status, body.errors?.[0]?.pointer]).toEqual([currency, 422, "/currency"]);
+  }
+  for (const currency of ["EUR", "JPY", "KWD"])
+    expect((await post(template({ currency }))).status).toBe(201);
+});
+
 test("of a field that is there twice the last one counts, in the answer as in the tables", async () => {
   const [first, last] = [freshName("first"), freshName("last")];
   const text = JSON.stringify(template({ name: first }));

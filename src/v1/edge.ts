@@ -1,14 +1,15 @@
 // What every route of /v1 has in front of it, in this order: who asks, the body, the Idempotency-Key; then its own
 // schemas. Routes take these from here, so that none is forgotten and none comes in another order.
 
-import { OpenAPIHono, type z } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Server } from "bun";
 import type { MiddlewareHandler } from "hono";
 import type { Tokens } from "../auth/token.ts";
-import { readText } from "../body.ts";
 import type { Answers } from "../idempotency/service.ts";
-import { type FieldError, Problem } from "../problem.ts";
+import { Problem } from "../problem.ts";
 import { type Actor, actorOf, type Keys, type Role } from "./actor.ts";
+import { withBody } from "./body.ts";
+import { createRouter } from "./router.ts";
 
 export interface V1Env {
   /** `server` is the one that a request came in by, absent in tests. */
@@ -36,57 +37,6 @@ export interface Edge {
   /** What of `posting` takes the Idempotency-Key: the document shows the header where this is. */
   readonly once: Handler;
 }
-
-/** The errors of one schema as fields: one for each that is not right. */
-function fieldErrors(error: z.ZodError, target: string): FieldError[] {
-  return error.issues.flatMap((issue) => {
-    const paths =
-      issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => [...issue.path, key])
-        : [issue.path];
-    const detail = issue.code === "unrecognized_keys" ? "There is no such field." : issue.message;
-    return paths.map((path) =>
-      target === "json"
-        ? { pointer: path.map((step) => `/${escapeStep(String(step))}`).join(""), detail }
-        : { parameter: path.join("."), detail },
-    );
-  });
-}
-
-const escapeStep = (step: string): string => step.replaceAll("~", "~0").replaceAll("/", "~1");
-
-const router = () =>
-  new OpenAPIHono<V1Env>({
-    defaultHook: (result) => {
-      if (result.success) return;
-      // A path that cannot name anything names nothing.
-      if (result.target === "param") throw new Problem("not-found");
-      throw new Problem("validation", {
-        errors: fieldErrors(result.error as z.ZodError, result.target),
-      });
-    },
-  });
-
-const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
-
-/** Reads the body within its bounds, before a schema looks at it. */
-const withBody: Handler = async (c, next) => {
-  const body = await readText(c.req.raw);
-  if (!body.ok) {
-    switch (body.reason) {
-      case "too_large":
-        throw new Problem("payload-too-large", { headers: { Connection: "close" } });
-      case "encoded":
-        throw new Problem("unsupported-media-type");
-      case "malformed":
-        throw new Problem("malformed-json");
-    }
-  }
-  if (body.text !== "" && !JSON_TYPE.test(c.req.header("content-type") ?? ""))
-    throw new Problem("unsupported-media-type");
-  c.req.bodyCache.text = Promise.resolve(body.text) as never;
-  await next();
-};
 
 /** What an Idempotency-Key is. */
 export const KEY = /^[\x21-\x7e]{1,255}$/;
@@ -144,7 +94,7 @@ export function createEdge(deps: {
   };
 
   return {
-    router,
+    router: createRouter,
     for: (...roles) => [only(roles)],
     changing: (...roles) => [only(roles), withBody],
     posting: (...roles) => [only(roles), withBody, once],

@@ -1,0 +1,44 @@
+// Routers of /v1: what a schema refuses becomes a problem, and a field or parameter that a route does not have is
+// refused whether or not the route has any.
+
+import { OpenAPIHono, type RouteConfig, type z } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
+import { Problem } from "../problem.ts";
+import { NOTHING, withoutFields } from "./body.ts";
+import type { V1Env } from "./edge.ts";
+import { fieldErrors } from "./fields.ts";
+import { refusalsOf, WITH_BODY } from "./schemas.ts";
+
+type Route = RouteConfig & { middleware?: MiddlewareHandler | MiddlewareHandler[] };
+
+/** A route that names no query takes none; a POST that names no body takes one without fields. */
+function strict(route: Route): Route {
+  const { request = {}, responses, middleware = [] } = route;
+  const bodiless = route.method === "post" && request.body === undefined;
+  return {
+    ...route,
+    request: { ...request, query: request.query ?? NOTHING },
+    responses: {
+      ...(bodiless ? refusalsOf(...WITH_BODY) : refusalsOf("validation")),
+      ...responses,
+    },
+    middleware: [middleware, bodiless ? withoutFields : []].flat(),
+  };
+}
+
+export function createRouter(): OpenAPIHono<V1Env> {
+  const router = new OpenAPIHono<V1Env>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      // A path that cannot name anything names nothing.
+      if (result.target === "param") throw new Problem("not-found");
+      throw new Problem("validation", {
+        errors: fieldErrors(result.error as z.ZodError, result.target),
+      });
+    },
+  });
+  const { openapi } = router;
+  const strictly = (route: Route, ...rest: [never]) => openapi(strict(route), ...rest);
+  router.openapi = strictly as unknown as typeof openapi;
+  return router;
+}
