@@ -100,7 +100,7 @@ export const couponMutants: readonly Mutant[] = [
       },
       {
         path: "src/coupons/steps.ts",
-        edit: replace("byService ? [] : [eq(coupons.byService, false)]", "[]"),
+        edit: replace("[eq(coupons.byService, false)]", "[ofOrder]"),
       },
     ],
     caughtBy: {
