@@ -119,9 +119,11 @@ describe("the sweep", () => {
     const stop = createSweep({ db: shop.db, log: createLog("silent") }).start();
     const states = async () =>
       `${(await rowOf(shop.db, lapsed)).state} ${(await rowOf(shop.db, over)).state}`;
-    await until("the sweep", async () => (await states()) === "unused expired").finally(() =>
-      stop(),
-    );
+    try {
+      await until("the sweep", async () => (await states()) === "unused expired");
+    } finally {
+      await stop();
+    }
     expect(await historyOf(shop.db, lapsed)).toEqual([`lock ${order}`, `lapse ${order}`]);
     expect(await historyOf(shop.db, over)).toEqual(["expire"]);
     expect(await budgetOf(limited)).toEqual([0, 0]);
