@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import type { Tokens } from "../auth/token.ts";
 import type { Durability } from "../config.ts";
 import type { CouponCodes } from "../coupons/code.ts";
+import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
 import { limits } from "../limits.ts";
 import { Problem, problemResponse } from "../problem.ts";
 import { actorOf, isKey, type Keys } from "../v1/actor.ts";
@@ -34,7 +35,6 @@ const timeOf = (ms: number | null): string | null =>
   ms === null ? null : new Date(ms).toISOString();
 const timeText = (ms: number | null): string => (ms === null ? "null" : `"${timeOf(ms)}"`);
 const SALE_ID = /^[1-9]\d{0,14}$/;
-const KEY = /^[\x21-\x7e]{1,255}$/;
 const KEY_HASH_CHARS = 32;
 
 /** What stands for an Idempotency-Key in Redis and in `grants`: short, of letters and digits. */
@@ -117,12 +117,7 @@ export function createV1Grab(deps: V1GrabDeps) {
     if (sale.userLimit > 1) {
       const key = request.headers.get("idempotency-key");
       if (key === null) return problemResponse("key-required");
-      if (!KEY.test(key)) {
-        const detail = "An Idempotency-Key is 1 to 255 printable ASCII characters without spaces.";
-        return problemResponse("validation", {
-          errors: [{ parameter: "Idempotency-Key", detail }],
-        });
-      }
+      if (!IDEMPOTENCY_KEY.test(key)) return problemResponse("validation", { errors: [keyFault] });
       keyHash = keyHashOf(key);
     }
     return grabs

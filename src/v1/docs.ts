@@ -2,8 +2,9 @@
 // that it works without the internet, and a page for each kind of refusal.
 
 import { refusals } from "../errors.ts";
+import { IDEMPOTENCY_KEY } from "../idempotency/key.ts";
 import { Problem } from "../problem.ts";
-import { type Edge, KEY } from "./edge.ts";
+import type { Edge } from "./edge.ts";
 
 const INFO = {
   openapi: "3.1.0",
@@ -24,7 +25,7 @@ const KEY_HEADER = {
   name: "Idempotency-Key",
   required: false,
   description: "1 to 255 printable ASCII characters. A repeat with it gets the first answer.",
-  schema: { type: "string", pattern: KEY.source },
+  schema: { type: "string", pattern: IDEMPOTENCY_KEY.source },
   example: "b1946ac9-2c2b-4f5b-9b0a-1c4b1c1c1c1c",
 } as const;
 

@@ -5,6 +5,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Server } from "bun";
 import type { MiddlewareHandler } from "hono";
 import type { Tokens } from "../auth/token.ts";
+import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
 import type { Answers } from "../idempotency/service.ts";
 import { Problem } from "../problem.ts";
 import { type Actor, actorOf, type Keys, type Role } from "./actor.ts";
@@ -38,9 +39,6 @@ export interface Edge {
   readonly once: Handler;
 }
 
-/** What an Idempotency-Key is. */
-export const KEY = /^[\x21-\x7e]{1,255}$/;
-
 export function createEdge(deps: {
   tokens: Pick<Tokens, "verify">;
   keys: Keys;
@@ -60,10 +58,7 @@ export function createEdge(deps: {
     const key = c.req.header("idempotency-key");
     c.set("requestKey", null);
     if (key === undefined) return next();
-    if (!KEY.test(key)) {
-      const detail = "An Idempotency-Key is 1 to 255 printable ASCII characters without spaces.";
-      throw new Problem("validation", { errors: [{ parameter: "Idempotency-Key", detail }] });
-    }
+    if (!IDEMPOTENCY_KEY.test(key)) throw new Problem("validation", { errors: [keyFault] });
     const text = await c.req.text();
     // Without the host: a repeat may come by another address.
     const { pathname, search } = new URL(c.req.url);
