@@ -1,8 +1,9 @@
 // What the service tells of itself: readiness, details and metrics, while its servers come and go.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import type { RedisServer } from "../src/embedded/redis.ts";
-import { grants } from "../src/ledger/table.ts";
+import { grants, shards } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import {
@@ -42,7 +43,7 @@ interface Details {
   redis: { connection: string; grabsWaiting: number };
   mysql: string;
   worker: { state: string; restarts: number; livingProcesses: number };
-  backlogGrants: number;
+  backlogGrants: number | null;
   lagMs: number;
   shards: { gate: string; epoch: number; script: string; leaseHeld: boolean }[];
 }
@@ -221,6 +222,23 @@ test("while MySQL hangs the backlog and its age are told all the same", async ()
   await untilRows(await past.saleIdOf(coupon.name), 2);
 });
 
+test("what waits on a shard that this process does not write is told too", async () => {
+  const coupon = await newCoupon(api.url, seller, 5);
+  await untilReadyIs("ok");
+  const id = await past.saleIdOf(coupon.name);
+  // As if another process held all leases, and had just been killed.
+  const until15sFromNow = sql`NOW(3) + INTERVAL 15 SECOND`;
+  await past.db.update(shards).set({ leaseOwner: "gone", leaseUntil: until15sFromNow });
+  await until("the writers to have stopped", async () =>
+    (await ready()).details.shards.every(({ leaseHeld }) => !leaseHeld),
+  );
+  expect(await grab(api.url, coupon, (await mintCustomer()).token)).toBe("won");
+  await until("the backlog to be told", async () => (await ready()).details.backlogGrants === 1);
+  await past.db.update(shards).set({ leaseOwner: null, leaseUntil: null });
+  await untilRows(id, 1);
+  await until("it to be over", async () => (await ready()).details.backlogGrants === 0);
+});
+
 test("without Redis grabs are refused, lists come from MySQL, and all goes on when it is back", async () => {
   const coupon = await newCoupon(api.url, seller, 5);
   const { username, token } = await mintCustomer();
@@ -230,6 +248,9 @@ test("without Redis grabs are refused, lists come from MySQL, and all goes on wh
   await redis.process.kill("SIGKILL");
   const away = await untilReadyIs("degraded");
   expect(away.complaints.some((one) => one.startsWith("redis is "))).toBe(true);
+  await until("the backlog to be unknown", async () => {
+    return (await ready()).details.backlogGrants === null;
+  });
   expect(await grab(api.url, coupon, token)).toBe("503");
   expect((await list(api.url, username, token)).map(({ name }) => name)).toEqual([coupon.name]);
   expect((await list(api.url, seller.username, token))[0]).toMatchObject({ left: 4, amount: 5 });

@@ -3,7 +3,7 @@
 
 import { count, gt, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { backlogsOf } from "../ledger/backlog.ts";
+import { backlogsOf, totalBacklog } from "../ledger/backlog.ts";
 import { deadLetters, recoveries } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
@@ -42,8 +42,7 @@ const judgeVoids = (voids: number): Check =>
 
 /** Grants in Redis that MySQL does not have yet. Throws RedisAway. */
 export async function checkBacklog(redis: Redis): Promise<Check[]> {
-  const backlogs = await backlogsOf(redis, allShards);
-  return [judgeBacklog([...backlogs.values()].reduce((sum, grants) => sum + grants, 0))];
+  return [judgeBacklog(totalBacklog(await backlogsOf(redis, allShards)))];
 }
 
 export function judgeBacklog(grants: number): Check {

@@ -31,3 +31,7 @@ export async function backlogsOf(
   }
   return backlogs;
 }
+
+/** Grants that wait for MySQL on all these shards. */
+export const totalBacklog = (backlogs: ReadonlyMap<number, number>): number =>
+  [...backlogs.values()].reduce((sum, grants) => sum + grants, 0);

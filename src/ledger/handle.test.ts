@@ -52,6 +52,7 @@ const status: LedgerStatus = {
   mysql: "ok",
   redis: "ok",
   livingProcesses: 1,
+  backlogGrants: 0,
   auditBlind: false,
   shards: [],
   audit: undefined,

@@ -52,8 +52,8 @@ export interface ShardStatus {
   readonly owned: boolean;
   /** Why the gate is not open on this process, or null. */
   readonly closed: string | null;
-  /** Grants in Redis that MySQL does not have yet; known on the owner only. */
-  readonly backlogGrants: number;
+  /** Grants in Redis that MySQL does not have yet, whoever writes the shard; null while Redis does not tell. */
+  readonly backlogGrants: number | null;
   /** Age of the oldest entry that is read and not yet written. */
   readonly lagMs: number;
 }
@@ -73,6 +73,8 @@ export interface LedgerStatus {
   readonly mysql: string;
   readonly redis: string;
   readonly livingProcesses: number;
+  /** Of all shards together. */
+  readonly backlogGrants: number | null;
   readonly shards: ShardStatus[];
   /** Undefined until it has looked once; so is the history. */
   readonly audit: AuditStatus | undefined;

@@ -9,7 +9,7 @@ import { createLog } from "../log.ts";
 import { connectRedis } from "../redis/client.ts";
 import { allShards } from "../redis/keys.ts";
 import { Auditing } from "./auditing.ts";
-import { backlogsOf } from "./backlog.ts";
+import { backlogsOf, totalBacklog } from "./backlog.ts";
 import { type LedgerContext, pause } from "./context.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { Heart } from "./heart.ts";
@@ -109,9 +109,8 @@ function startLedger(settings: LedgerSettings) {
       });
       // A MySQL that hangs must not hold up what is told of the backlog.
       await Promise.race([ticking, pause(limits.leaseRenewMs, stop.signal)]);
-      const backlogs = await backlogsOf(context.redis, ownedShards()).catch(
-        () => new Map<number, number>(),
-      );
+      // Of all shards, not only of those that this process writes: the writer of a shard may be gone.
+      const backlogs = await backlogsOf(context.redis, allShards).catch(() => undefined);
       post({ type: "status", status: statusOf(backlogs) });
     }),
     every(limits.recoveryWatchMs, stop.signal, () => stand.attend().catch(() => undefined)),
@@ -121,18 +120,20 @@ function startLedger(settings: LedgerSettings) {
   const ownedShards = (): number[] =>
     writers.filter((writer) => writer.owned).map((writer) => writer.shard);
 
-  function statusOf(backlogs: Map<number, number>): LedgerStatus {
+  function statusOf(backlogs: Map<number, number> | undefined): LedgerStatus {
     const shards = writers.map((writer) => ({
       ...{ shard: writer.shard, owned: writer.owned, lagMs: writer.lagMs },
       closed: keeper.closedBecause(writer.shard),
-      backlogGrants: backlogs.get(writer.shard) ?? 0,
+      backlogGrants: backlogs?.get(writer.shard) ?? null,
     }));
-    context.metrics.backlog.set(shards.reduce((sum, shard) => sum + shard.backlogGrants, 0));
+    const backlogGrants = backlogs ? totalBacklog(backlogs) : null;
+    context.metrics.backlog.set(backlogGrants ?? Number.NaN);
     context.metrics.lag.set(Math.max(...shards.map((shard) => shard.lagMs)) / 1_000);
     const redis = context.redis.status === "ready" ? "ok" : context.redis.status;
     const { status: audit, history } = auditing;
     const auditBlind = auditing.blindMs > 3 * auditMs;
-    return { mysql, redis, livingProcesses: leases.living, shards, audit, auditBlind, history };
+    const { living: livingProcesses } = leases;
+    return { mysql, redis, livingProcesses, backlogGrants, shards, audit, auditBlind, history };
   }
 
   async function drain(): Promise<void> {

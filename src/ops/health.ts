@@ -78,7 +78,7 @@ export function createHealth(deps: HealthDeps): Health {
           restarts: ledger()?.restarts() ?? 0,
           livingProcesses: status?.livingProcesses ?? 0,
         },
-        backlogGrants: status?.shards.reduce((sum, shard) => sum + shard.backlogGrants, 0) ?? null,
+        backlogGrants: status?.backlogGrants ?? null,
         lagMs: status ? Math.max(...status.shards.map((shard) => shard.lagMs)) : null,
         audit: status?.audit ?? null,
         recoveries: status?.history?.recoveries ?? [],
