@@ -76,6 +76,23 @@ describe("a repeat", () => {
     expect(await madeOf(name)).toBe(1);
   });
 
+  test("gets what the first said in headers of where the thing is and which version it has", async () => {
+    const key = freshName("key");
+    const told = ({ headers }: V1Answer) =>
+      ["content-type", "etag", "location", "idempotent-replayed"].map((name) => headers.get(name));
+    const first = await ask(template(freshName("told")), key);
+    const { id } = first.body as { id: number };
+    const all = ["application/json", '"1"', `/v1/templates/${id}`];
+    expect(told(first)).toEqual([...all, null]);
+    expect(told(await ask(template(first.body.name), key))).toEqual([...all, "true"]);
+
+    const publish = () =>
+      v1(api.url, `POST /v1/templates/${id}/publish`, { token, key: `${key}-2` });
+    await publish();
+    const version = ["application/json", '"2"', null];
+    expect(told(await publish())).toEqual([...version, "true"]);
+  });
+
   test("with another body, or somewhere else, is refused", async () => {
     const [name, key] = [freshName("once"), freshName("key")];
     const { body } = await ask(template(name), key);

@@ -11,10 +11,14 @@ import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import { idempotencyKeys } from "./table.ts";
 
+/** The headers that belong to an answer, whenever it is given; all others are of the one time or of every answer. */
+export const KEPT_HEADERS = ["Content-Type", "ETag", "Location"] as const;
+
 export interface KeptAnswer {
   readonly status: number;
+  /** Those of `KEPT_HEADERS` that it has. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  readonly contentType: string;
 }
 
 export type Turn =
@@ -55,8 +59,8 @@ export function createAnswers({ db, log }: { db: Database; log: Log }): Answers 
     return {
       kind: "first",
       requestKey,
-      keep: ({ status, body, contentType }) =>
-        set({ owner: null, status, body: `${contentType}\n${body}` }),
+      keep: ({ status, headers, body }) =>
+        set({ owner: null, status, body: `${JSON.stringify(headers)}\n${body}` }),
       release: () => set({ busyUntil: new Date(0) }),
     };
   }
@@ -96,10 +100,11 @@ export function createAnswers({ db, log }: { db: Database; log: Log }): Answers 
     }
     if (row.fingerprint !== fingerprint) return { kind: "reused" };
     if (row.owner === null) {
-      const text = row.body ?? "";
+      const text = row.body ?? "{}\n";
       const line = text.indexOf("\n");
-      const [contentType, body] = [text.slice(0, line), text.slice(line + 1)];
-      return { kind: "replay", answer: { status: row.status ?? 200, body, contentType } };
+      const headers = JSON.parse(text.slice(0, line)) as KeptAnswer["headers"];
+      const body = text.slice(line + 1);
+      return { kind: "replay", answer: { status: row.status ?? 200, headers, body } };
     }
     if (!row.isLate) return { kind: "busy" };
     const owner = randomUUID();

@@ -16,6 +16,7 @@ export const idempotencyKeys = mysqlTable(
     /** Whoever finds it without an answer after this may execute it again. */
     busyUntil: instant("busy_until").notNull(),
     status: int("status", { unsigned: true }),
+    /** Its headers as one line of JSON, then the body. */
     body: mediumtext("body"),
     createdAt: createdAt(),
   },

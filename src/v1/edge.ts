@@ -6,7 +6,7 @@ import type { Server } from "bun";
 import type { MiddlewareHandler } from "hono";
 import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
-import type { Answers } from "../idempotency/service.ts";
+import { type Answers, KEPT_HEADERS, type KeptAnswer } from "../idempotency/service.ts";
 import { Problem } from "../problem.ts";
 import { type Actor, actorOf, type Keys, type Role } from "./actor.ts";
 import { withBody } from "./body.ts";
@@ -37,6 +37,13 @@ export interface Edge {
   readonly open: Handler[];
   /** What of `posting` takes the Idempotency-Key: the document shows the header where this is. */
   readonly once: Handler;
+}
+
+/** What a repeat gets again of an answer, which stays to be sent. */
+async function answerIn(response: Response): Promise<KeptAnswer> {
+  const given = KEPT_HEADERS.filter((name) => response.headers.has(name));
+  const headers = Object.fromEntries(given.map((name) => [name, response.headers.get(name) ?? ""]));
+  return { status: response.status, headers, body: await response.clone().text() };
 }
 
 export function createEdge(deps: {
@@ -70,11 +77,13 @@ export function createEdge(deps: {
       case "busy":
         throw new Problem("idempotency-in-progress", { headers: { "Retry-After": "1" } });
       case "replay": {
-        const { status, body, contentType } = turn.answer;
-        const headers = { "Content-Type": contentType, "Idempotent-Replayed": "true" };
+        const { status, body, headers } = turn.answer;
         return new Response(status === 204 ? null : body, {
           status,
-          headers: { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", ...headers },
+          headers: {
+            ...{ "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" },
+            ...{ ...headers, "Idempotent-Replayed": "true" },
+          },
         });
       }
       case "first":
@@ -82,10 +91,9 @@ export function createEdge(deps: {
     }
     c.set("requestKey", turn.requestKey);
     await next();
-    const contentType = c.res.headers.get("content-type") ?? "";
     // What a server's absence has caused is no answer to keep: a repeat shall try again.
     if (c.res.status >= 500) await turn.release();
-    else await turn.keep({ status: c.res.status, body: await c.res.clone().text(), contentType });
+    else await turn.keep(await answerIn(c.res));
   };
 
   return {
