@@ -11,10 +11,13 @@ import { refusalsOf, WITH_BODY } from "./schemas.ts";
 
 type Route = RouteConfig & { middleware?: MiddlewareHandler | MiddlewareHandler[] };
 
-/** A route that names no query takes none; a POST that names no body takes one without fields. */
+/** Methods whose bodies are looked at. That of a GET means nothing, by RFC 9110, and is not read. */
+const WITH_FIELDS = new Set(["post", "put", "patch", "delete"]);
+
+/** A route that names no query takes none; a change that names no body takes one without fields. */
 function strict(route: Route): Route {
   const { request = {}, responses, middleware = [] } = route;
-  const bodiless = route.method === "post" && request.body === undefined;
+  const bodiless = WITH_FIELDS.has(route.method) && request.body === undefined;
   return {
     ...route,
     request: { ...request, query: request.query ?? NOTHING },

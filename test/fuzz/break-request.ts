@@ -18,6 +18,27 @@ type Breaker = (draft: Draft, around: Surroundings) => Break | undefined;
 
 const TOO_LARGE_CHARS = 64 * 1024 + 1;
 
+const CHANGES = new Set(["POST", "PUT", "PATCH", "DELETE"]);
+
+/** The grab answers by a code of its own. */
+const isGrab = ({ path }: Draft["operation"]): boolean => path.endsWith("/grab");
+
+const uninvited: Breaker = (draft, { random }) => {
+  const { method, body } = draft.operation;
+  if (body !== undefined || !CHANGES.has(method) || isGrab(draft.operation)) return undefined;
+  const name = random.word(8);
+  draft.headers["Content-Type"] = "application/json";
+  draft.body = { [name]: random.pick([1, null, "x", {}]) };
+  return { what: "a body where there is none", pointer: `/${name}`, refusedWith: [422] };
+};
+
+const unknownQuery: Breaker = (draft, { random }) => {
+  if (isGrab(draft.operation)) return undefined;
+  const name = random.word(8);
+  draft.query.push([name, random.word(3)]);
+  return { what: "a query that nobody knows", parameter: name, refusedWith: [422] };
+};
+
 const otherContentType: Breaker = (draft, { random }) => {
   if (draft.body === undefined) return undefined;
   const types = ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json"];
@@ -150,7 +171,17 @@ const badKey: Breaker = (draft, { random }) => {
 
 /** Each of them changes a draft, or gives undefined where it does not apply. */
 export const requestBreakers: readonly Breaker[] = [
-  ...[otherContentType, encoded, brokenJson, brokenJson, brokenUtf8, noObject, tooLarge],
+  ...[
+    uninvited,
+    unknownQuery,
+    otherContentType,
+    encoded,
+    brokenJson,
+    brokenJson,
+    brokenUtf8,
+    noObject,
+    tooLarge,
+  ],
   ...[noToken, expiredToken, otherAsker, otherAsker, otherMethod, noId, foreignId, foreignId],
   ...[otherQuery, otherQuery, noCursor, repeatedQuery, badKey],
 ];
