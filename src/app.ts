@@ -11,7 +11,7 @@ import { busy, plain, refuse } from "./classic/answers.ts";
 import { classicRoutes, type Edge, type Route } from "./classic/routes.ts";
 import type { Config } from "./config.ts";
 import { failureReport } from "./failure.ts";
-import type { createV1Grab } from "./grab/routes.ts";
+import { isBareGrab, type V1Grab } from "./grab/routes.ts";
 import type { Grabs } from "./grab/service.ts";
 import type { Log } from "./log.ts";
 import { methodsIn } from "./methods.ts";
@@ -35,7 +35,7 @@ export interface AppDeps {
   health: { ready(): "ok" | "degraded" | "starting" | "stopping" };
   metrics: { request(method: string, pattern: string, status: number): void };
   v1: Pick<V1, "fetch">;
-  v1Grab: ReturnType<typeof createV1Grab>;
+  v1Grab: V1Grab;
 }
 
 export interface App {
@@ -51,7 +51,8 @@ function pathOf(request: Request): string {
   return end < 0 ? url.slice(start) : url.slice(start, end);
 }
 
-const V1_PATTERNS = ["/v1/*", "/openapi.json", "/docs", "/docs/*", "/problems/*"];
+/** What /v1 answers by itself, all but its grab. */
+const OF_V1 = /^\/(?:v1|docs|problems)(?:\/|$)|^\/openapi\.json$/;
 const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
@@ -131,11 +132,6 @@ export function createApp(deps: AppDeps): App {
   const routes = classicRoutes({ ...deps, wonStatus: config.classicGrabStatus });
   for (const route of routes) hono.on(route.method, route.pattern, guarded(route, classic));
 
-  const grab: Route = {
-    ...{ method: "POST", pattern: "/v1/sales/:id/grab", bodiless: true },
-    handle: (c) => v1Grab(c.req.raw, c.req.param("id") ?? ""),
-  };
-  hono.on(grab.method, grab.pattern, guarded(grab, ofV1));
   // The rest of /v1 counts its requests and refuses by itself.
   const behind = async (c: Edge): Promise<Response> => {
     const bodies = WITH_BODY.has(c.req.method) ? 1 : 0;
@@ -149,7 +145,6 @@ export function createApp(deps: AppDeps): App {
       admission.leave(bodies);
     }
   };
-  for (const pattern of V1_PATTERNS) hono.all(pattern, behind);
 
   // Health is answered however busy the service is: a restart would not make it less so.
   const livez = { method: "GET", pattern: "/livez" } as const;
@@ -161,7 +156,17 @@ export function createApp(deps: AppDeps): App {
   });
 
   const refuseUnmatched = unmatched([...routes, livez, readyz]);
+  const grab = guarded(
+    {
+      ...{ method: "POST", pattern: "/v1/sales/:id/grab", bodiless: true },
+      handle: (c) => v1Grab(c.req.raw, c.req.param("id") ?? ""),
+    },
+    ofV1,
+  );
+  hono.post("/v1/sales/:id/grab", (c) => (isBareGrab(c.req.raw) ? grab(c) : behind(c)));
+  // Not as a route of its own: the grab would match it too, and with two handlers Hono composes them each time.
   hono.notFound((c) => {
+    if (OF_V1.test(c.req.path)) return behind(c);
     const response = refuseUnmatched(c.req.raw);
     const method = METHODS.has(c.req.method) ? c.req.method : "OTHER";
     metrics.request(method, "unmatched", response.status);

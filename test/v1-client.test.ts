@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { hc } from "hono/client";
-import type { V1Client } from "../src/v1/app.ts";
+import type { V1 } from "../src/v1/app.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { mintCustomer } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
@@ -22,7 +22,7 @@ afterAll(stopEverything);
 test("hono/client knows the routes, what they take and what they give", async () => {
   const saleId = await newSale(past, 5);
   const { token } = await mintCustomer();
-  const client = hc<V1Client>(api.url, { headers: { Authorization: `Bearer ${token}` } });
+  const client = hc<V1>(api.url, { headers: { Authorization: `Bearer ${token}` } });
   const sale = client.v1.sales[":id"];
   const won = await sale.grab.$post({ param: { id: String(saleId) }, header: {} });
   if (!won.ok) throw new Error(await won.text());

@@ -101,6 +101,25 @@ describe("a grab is refused", () => {
     const { status, body } = await grab(saleId, (await mintCustomer()).token);
     expect([status, body.code, body.opensAt]).toEqual([409, "not_started", opensAt.toISOString()]);
     expect(Math.abs(Date.parse(body.serverTime) - Date.now())).toBeLessThan(60_000);
+    // Both are Redis's, which decides: nothing that another part believes changes them.
+    const later = opensAt.getTime() + HOUR_MS;
+    await past.redis.hset(saleKeys(saleId).sale, "opens", later);
+    const again = await grab(saleId, (await mintCustomer()).token);
+    expect(again.body.opensAt).toBe(new Date(later).toISOString());
+  });
+
+  test("with a field or a parameter that it does not have, and never for an empty body", async () => {
+    const saleId = await newSale(past, 3);
+    const path = `POST /v1/sales/${saleId}/grab`;
+    const { token } = await mintCustomer();
+    const field = await v1(api.url, path, { token, body: { units: 2 } });
+    expect([field.status, field.body.errors[0].pointer]).toEqual([422, "/units"]);
+    const parameter = await v1(api.url, `${path}?units=2`, { token });
+    expect([parameter.status, parameter.body.errors[0].parameter]).toEqual([422, "units"]);
+    expect((await v1(api.url, path, { token, body: "{" })).status).toBe(400);
+    expect((await v1(api.url, path, { body: {} })).status).toBe(401);
+    expect((await v1(api.url, path, { token, body: {} })).status).toBe(201);
+    expect((await v1(api.url, path, { token, body: "" })).status).toBe(200);
   });
 
   test("after it has ended, and while it is paused", async () => {
@@ -110,6 +129,8 @@ describe("a grab is refused", () => {
     expect((await grab(ended, token)).status).toBe(410);
     const answer = await grab(paused, token);
     expect([answer.status, answer.body.code]).toEqual([409, "paused"]);
+    // A refusal costs as much of the user's rate as a grab that wins, and says so.
+    expect(answer.headers.get("ratelimit-remaining")).not.toBeNull();
   });
 
   test("when it comes too fast for this sale, and the headers say how fast is not", async () => {
@@ -120,10 +141,12 @@ describe("a grab is refused", () => {
     expect(first.headers.get("ratelimit-limit")).toBe(String(limits.grabsBurstSeconds));
     const left = Number(first.headers.get("ratelimit-remaining"));
     expect(left).toBe(limits.grabsBurstSeconds - 1);
+    expect(first.headers.get("ratelimit-reset")).toBe("1");
     for (let round = 0; round < left; round += 1) await grab(saleId, token);
     const refused = await grab(saleId, token);
     expect([refused.status, refused.body.code]).toEqual([429, "too_fast"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(refused.headers.get("ratelimit-reset")).toBe(String(limits.grabsBurstSeconds));
     expect((await grab(other, token)).status).toBe(201);
   });
 

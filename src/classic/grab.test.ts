@@ -36,7 +36,7 @@ describe("a grab", () => {
       { kind: "repeated", number: 3 },
       { kind: "sold_out" },
       { kind: "limit_reached" },
-      { kind: "not_started" },
+      { kind: "not_started", opensAt: 2, serverTime: 1 },
       { kind: "ended" },
       { kind: "paused" },
       { kind: "key_required" },

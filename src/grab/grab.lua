@@ -8,9 +8,10 @@
 --
 -- KEYS   1 gate (hash)   2 sale (hash)   3 winners (hash)   4 ledger (stream)   5 unrecorded (set)
 -- ARGV   1 epoch   2 backlog limit, grants   3 sale id   4.. attempts, two each: user id, key hash or ""
--- Reply  "fenced" (the gate is not open for this epoch), "missing" (the sale is not here, or not whole), or one word per attempt, with number and slot where there is a grant: "granted 17 1",
---        "repeated 17 1", "sold_out", "limit_reached", "key_required", "not_started", "ended", "paused",
---        "backlog"
+-- Reply  "fenced" (the gate is not open for this epoch), "missing" (the sale is not here, or not whole), or one
+--        word per attempt, with number and slot where there is a grant: "granted 17 1", "repeated 17 1",
+--        "sold_out", "limit_reached", "key_required", "ended", "paused", "backlog"; and, with when it opens and
+--        what time it is here, in milliseconds since the epoch, "not_started 1767225600000 1767225599000"
 local gate, sale, winners, ledger, unrecorded = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local epoch, backlog_limit, sale_id = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local FIRST = 4
@@ -43,7 +44,7 @@ local now_ms = tonumber(now)
 local closed = nil
 if state == "paused" then closed = "paused"
 elseif state ~= "open" or (closes and now_ms >= closes) then closed = "ended"
-elseif opens and now_ms < opens then closed = "not_started" end
+elseif opens and now_ms < opens then closed = "not_started " .. facts[7] .. " " .. now end
 
 local users = {}
 for i = FIRST, #ARGV, 2 do users[#users + 1] = ARGV[i] end

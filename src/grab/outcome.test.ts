@@ -7,7 +7,7 @@ const cases: [string, GrabOutcome][] = [
   ["sold_out", { kind: "sold_out" }],
   ["limit_reached", { kind: "limit_reached" }],
   ["key_required", { kind: "key_required" }],
-  ["not_started", { kind: "not_started" }],
+  ["not_started 17 16", { kind: "not_started", opensAt: 17, serverTime: 16 }],
   ["ended", { kind: "ended" }],
   ["paused", { kind: "paused" }],
   ["backlog", { kind: "unavailable", reason: "backlog", retryAfterSeconds: 1 }],

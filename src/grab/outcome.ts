@@ -8,7 +8,8 @@ export type GrabOutcome =
   | { readonly kind: "sold_out" }
   | { readonly kind: "limit_reached" }
   | { readonly kind: "key_required" }
-  | { readonly kind: "not_started" }
+  /** Both by Redis, in milliseconds since the epoch. */
+  | { readonly kind: "not_started"; readonly opensAt: number; readonly serverTime: number }
   | { readonly kind: "ended" }
   | { readonly kind: "paused" }
   | { readonly kind: "too_fast"; readonly retryAfterSeconds: number }
@@ -31,17 +32,18 @@ const SOLD_OUT: GrabOutcome = { kind: "sold_out" };
 /** Translates one reply of grab.lua. Throws on a word that the script does not have. */
 export function outcomeOf(reply: string): GrabOutcome {
   if (reply === "sold_out") return SOLD_OUT;
-  const [word, number] = reply.split(" ");
+  const [word, number, second] = reply.split(" ");
   switch (word) {
     case "granted":
     case "repeated":
       return { kind: word, number: Number(number) };
     case "limit_reached":
     case "key_required":
-    case "not_started":
     case "ended":
     case "paused":
       return { kind: word };
+    case "not_started":
+      return { kind: word, opensAt: Number(number), serverTime: Number(second) };
     case "backlog":
       return BACKLOG;
     case "fenced":

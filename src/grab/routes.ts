@@ -1,20 +1,17 @@
 // POST /v1/sales/:id/grab: the hot path of /v1. Like the classic one it has a single handler, no schema and no
-// middleware, and answers that are mostly prepared; app.ts mounts it beside the classic routes.
+// middleware. What carries more than a grab needs, a body or a query, goes the long way (document.ts), where it
+// is looked at as on every route.
 
 import { createHash } from "node:crypto";
 import type { Tokens } from "../auth/token.ts";
-import type { Durability } from "../config.ts";
-import type { CouponCodes } from "../coupons/code.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
-import { limits } from "../limits.ts";
 import { Problem, problemResponse } from "../problem.ts";
 import { actorOf, isKey, type Keys } from "../v1/actor.ts";
-import { burstOf } from "./buckets.ts";
-import type { Unavailable } from "./outcome.ts";
+import { createGrabAnswers, type GrabAnswersDeps } from "./answers.ts";
 import type { GrabSale } from "./sale.ts";
-import type { GrabOutcome, Grabs } from "./service.ts";
+import type { Grabs } from "./service.ts";
 
-export interface V1GrabDeps {
+export interface V1GrabDeps extends GrabAnswersDeps {
   readonly tokens: Pick<Tokens, "verify">;
   readonly keys: Keys;
   readonly grabSales: {
@@ -23,17 +20,12 @@ export interface V1GrabDeps {
     get(saleId: number): Promise<GrabSale | undefined>;
   };
   readonly grabs: Grabs;
-  readonly codes: Pick<CouponCodes, "codeOf">;
-  readonly durability: Durability;
-  readonly now: () => number;
 }
 
-const SCHEME_CHARS = "bearer ".length;
-const SAFE = { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" };
+/** Answers a grab; `id` is the sale's, from the path. */
+export type V1Grab = (request: Request, id: string) => Response | Promise<Response>;
 
-const timeOf = (ms: number | null): string | null =>
-  ms === null ? null : new Date(ms).toISOString();
-const timeText = (ms: number | null): string => (ms === null ? "null" : `"${timeOf(ms)}"`);
+const SCHEME_CHARS = "bearer ".length;
 const SALE_ID = /^[1-9]\d{0,14}$/;
 const KEY_HASH_CHARS = 32;
 
@@ -43,73 +35,17 @@ const keyHashOf = (key: string): string =>
 
 const ONLY_CUSTOMERS = { detail: "Only customers grab." };
 
-const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
-  recovering: "Grabs are being restored. Try again in a moment.",
-  backlog: "Too many grabs wait to be recorded. Try again in a moment.",
-  overloaded: "Too many grabs at once. Try again in a moment.",
-  unknown: "It is not known whether the grab succeeded. Repeat it: you cannot get two.",
-};
+/** True for a request that says nothing but who asks for what. */
+export function isBareGrab({ url, headers }: Request): boolean {
+  const length = headers.get("content-length");
+  return (
+    (length === null || length === "0") && !headers.has("transfer-encoding") && !url.includes("?")
+  );
+}
 
-export function createV1Grab(deps: V1GrabDeps) {
-  const { tokens, grabSales, grabs, codes, durability, now } = deps;
-
-  const headersOf = (sale: GrabSale, userId: string): Record<string, string> => {
-    const left = grabs.left(sale.id, userId, sale.grabsPerSecond ?? undefined);
-    if (left === undefined) return SAFE;
-    const perSecond = sale.grabsPerSecond ?? limits.grabsPerSecond;
-    return {
-      ...SAFE,
-      "RateLimit-Limit": String(burstOf(perSecond)),
-      "RateLimit-Remaining": String(left),
-      // After this many seconds one more is allowed than remains now.
-      "RateLimit-Reset": "1",
-    };
-  };
-
-  function won(sale: GrabSale, userId: string, number: number, repeated: boolean): Response {
-    const code = codes.codeOf(sale.codeKey, sale.id, number, Number(userId));
-    const body =
-      `{"saleId":${sale.id},"number":${number},"code":${code === undefined ? "null" : `"${code}"`},` +
-      `"repeated":${repeated},"opensAt":${timeText(sale.opensAt)},"closesAt":${timeText(sale.closesAt)},` +
-      `"durability":"${durability}"}`;
-    return new Response(body, { status: repeated ? 200 : 201, headers: headersOf(sale, userId) });
-  }
-
-  function answer(sale: GrabSale, userId: string, outcome: GrabOutcome): Response {
-    switch (outcome.kind) {
-      case "granted":
-        return won(sale, userId, outcome.number, false);
-      case "repeated":
-        return won(sale, userId, outcome.number, true);
-      case "sold_out":
-        return problemResponse("sold-out");
-      case "limit_reached":
-        return problemResponse("limit-reached", { limit: sale.userLimit });
-      case "key_required":
-        return problemResponse("key-required");
-      case "not_started":
-        return problemResponse("not-started", {
-          opensAt: timeOf(sale.opensAt),
-          serverTime: timeOf(now()),
-        });
-      case "ended":
-        return problemResponse("ended", { closesAt: timeOf(sale.closesAt) });
-      case "paused":
-        return problemResponse("paused");
-      case "too_fast": {
-        const headers = {
-          ...headersOf(sale, userId),
-          "Content-Type": "application/problem+json",
-          "Retry-After": String(outcome.retryAfterSeconds),
-        };
-        return problemResponse("too-fast", { headers });
-      }
-      case "unavailable": {
-        const headers = { "Retry-After": String(outcome.retryAfterSeconds) };
-        return problemResponse("unavailable", { detail: UNAVAILABLE[outcome.reason], headers });
-      }
-    }
-  }
+export function createV1Grab(deps: V1GrabDeps): V1Grab {
+  const { tokens, grabSales, grabs } = deps;
+  const answer = createGrabAnswers(deps);
 
   function grabAt(sale: GrabSale, userId: string, request: Request): Promise<Response> | Response {
     let keyHash = "";
@@ -135,8 +71,7 @@ export function createV1Grab(deps: V1GrabDeps) {
       },
     );
 
-  /** `id` is the sale's, from the path. */
-  return (request: Request, id: string): Response | Promise<Response> => {
+  return (request, id) => {
     const header = request.headers.get("authorization");
     if (header === null || header.charCodeAt(SCHEME_CHARS - 1) !== 32)
       return problemResponse("unauthenticated");

@@ -1,19 +1,18 @@
 // The /v1 API: its features side by side, and what becomes of what they throw.
 
-import type { Hono } from "hono";
 import { matchedRoutes } from "hono/route";
 import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
 import { discountRoutes } from "../discounts/routes.ts";
 import { type EventRouteDeps, eventRoutes } from "../events/routes.ts";
-import { type DocumentedGrab, grabRoute, grabRoutes } from "../grab/document.ts";
+import { grabRoutes } from "../grab/document.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
 import { problemResponse } from "../problem.ts";
 import { saleRoutes } from "../sales/routes.ts";
 import { templateRoutes } from "../templates/routes.ts";
 import { addDocs } from "./docs.ts";
-import type { Edge, V1Env } from "./edge.ts";
+import type { Edge } from "./edge.ts";
 import { v1Failures } from "./failures.ts";
 
 export type V1Deps = AuthDeps &
@@ -41,12 +40,8 @@ function routesOf(deps: V1Deps) {
     .route("/", discountRoutes(deps));
 }
 
+/** Also the type for `hc<V1>(url)` of hono/client. */
 export type V1 = ReturnType<typeof routesOf>;
-
-/** The type for `hc<V1Client>(url)` of hono/client: with the grab, which app.ts answers before it gets here. */
-export type V1Client = Hono<V1Env, SchemaOf<V1> & SchemaOf<DocumentedGrab>, "/">;
-
-type SchemaOf<App> = App extends Hono<infer _Env, infer Schema, infer _Path> ? Schema : never;
 
 export function createV1(deps: V1Deps): V1 {
   const { log, metrics } = deps;
@@ -60,8 +55,6 @@ export function createV1(deps: V1Deps): V1 {
   const routes = app.route("/", routesOf(deps));
   addDocs(app, deps.edge);
   const methodsOf = methodsIn([
-    // Answered before it gets here.
-    { method: grabRoute.method.toUpperCase(), pattern: grabRoute.getRoutingPath() },
     ...app.routes
       .filter(({ method }) => method !== "ALL")
       .map(({ method, path }) => ({ method, pattern: path })),

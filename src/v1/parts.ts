@@ -78,18 +78,16 @@ export function createV1Parts(deps: PartsDeps) {
   const exists = async (id: number) => (await grabSales.get(id)) !== undefined;
   const events = new SaleEvents({ ...deps, exists });
   const { durability } = config;
+  const v1Grab = createV1Grab({ tokens, keys, grabSales, grabs, codes, durability });
   return {
     v1: createV1({
-      ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons },
+      ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons, v1Grab },
       ...{ templateStore, flash, views, stats, events },
       discounts: createDiscounts({ db, clock }),
     }),
     events,
     salesNotWarm: () => saleParts.notWarm(),
-    v1Grab: createV1Grab({
-      ...{ tokens, keys, grabSales, grabs, codes, durability },
-      now: () => clock.now(),
-    }),
+    v1Grab,
     start: (): (() => Promise<void>) => {
       void warmUp({ db, log }, { sales: grabSales, templates });
       const stopSweep = createSweep({ db, log }).start();

@@ -20,12 +20,9 @@ const TOO_LARGE_CHARS = 64 * 1024 + 1;
 
 const CHANGES = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
-/** The grab answers by a code of its own. */
-const isGrab = ({ path }: Draft["operation"]): boolean => path.endsWith("/grab");
-
 const uninvited: Breaker = (draft, { random }) => {
   const { method, body } = draft.operation;
-  if (body !== undefined || !CHANGES.has(method) || isGrab(draft.operation)) return undefined;
+  if (body !== undefined || !CHANGES.has(method)) return undefined;
   const name = random.word(8);
   draft.headers["Content-Type"] = "application/json";
   draft.body = { [name]: random.pick([1, null, "x", {}]) };
@@ -33,7 +30,6 @@ const uninvited: Breaker = (draft, { random }) => {
 };
 
 const unknownQuery: Breaker = (draft, { random }) => {
-  if (isGrab(draft.operation)) return undefined;
   const name = random.word(8);
   draft.query.push([name, random.word(3)]);
   return { what: "a query that nobody knows", parameter: name, refusedWith: [422] };

@@ -45,7 +45,10 @@ export async function grabRig(redis: Redis, text: string, saleId: number): Promi
     async grab(attempts, { epoch = OPEN_GATE.epoch, backlogMax = 1_000 } = {}) {
       const args = [epoch, backlogMax, saleId, ...attempts.flat()];
       try {
-        return (await redis.evalsha(sha, all.length, ...all, ...args)) as GrabReply;
+        const reply = (await redis.evalsha(sha, all.length, ...all, ...args)) as GrabReply;
+        // Followed by two times, which the model does not have.
+        const word = (text: string) => text.replace(/^(not_started) \d+ \d+$/, "$1");
+        return Array.isArray(reply) ? reply.map(word) : reply;
       } catch {
         return "error";
       }

@@ -1,0 +1,103 @@
+// What a grab of /v1 is answered with. A winner's answer is put together from prepared parts: it is the one that
+// a storm asks for most, and the process that gives it has the least time.
+
+import type { Durability } from "../config.ts";
+import type { CouponCodes } from "../coupons/code.ts";
+import { limits } from "../limits.ts";
+import { problemResponse } from "../problem.ts";
+import { burstOf } from "./buckets.ts";
+import type { Unavailable } from "./outcome.ts";
+import type { GrabSale } from "./sale.ts";
+import type { GrabOutcome, Grabs } from "./service.ts";
+
+const SAFE = { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" };
+const WITHOUT_RATE = new Headers(SAFE);
+
+const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
+  recovering: "Grabs are being restored. Try again in a moment.",
+  backlog: "Too many grabs wait to be recorded. Try again in a moment.",
+  overloaded: "Too many grabs at once. Try again in a moment.",
+  unknown: "It is not known whether the grab succeeded. Repeat it: you cannot get two.",
+};
+
+const timeOf = (ms: number | null): string | null =>
+  ms === null ? null : new Date(ms).toISOString();
+
+/** How fast this user may grab at this sale; undefined when rates are not limited. */
+function rateHeaders(
+  grabs: Pick<Grabs, "left">,
+  { id, grabsPerSecond }: GrabSale,
+  userId: string,
+): Record<string, string> | undefined {
+  const perSecond = grabsPerSecond ?? limits.grabsPerSecond;
+  const left = grabs.left(id, userId, perSecond);
+  if (left === undefined) return undefined;
+  const burst = burstOf(perSecond);
+  return {
+    "RateLimit-Limit": String(burst),
+    "RateLimit-Remaining": String(left),
+    // Seconds until all of them are there again.
+    "RateLimit-Reset": String(Math.ceil((burst - left) / perSecond)),
+  };
+}
+
+export interface GrabAnswersDeps {
+  readonly grabs: Pick<Grabs, "left">;
+  readonly codes: Pick<CouponCodes, "codeOf">;
+  readonly durability: Durability;
+}
+
+/** Makes the answer to an outcome, for a user of a sale. */
+export function createGrabAnswers({ grabs, codes, durability }: GrabAnswersDeps) {
+  /** Ends of answers, the same for all winners of a sale; a record that is replaced takes its own with it. */
+  const ends = new WeakMap<GrabSale, string>();
+
+  function endOf(sale: GrabSale): string {
+    const known = ends.get(sale);
+    if (known !== undefined) return known;
+    const times = { opensAt: timeOf(sale.opensAt), closesAt: timeOf(sale.closesAt) };
+    const end = `,${JSON.stringify({ ...times, durability }).slice(1)}`;
+    ends.set(sale, end);
+    return end;
+  }
+
+  function won(sale: GrabSale, userId: string, number: number, repeated: boolean): Response {
+    const code = codes.codeOf(sale.codeKey, sale.id, number, Number(userId));
+    const body =
+      `{"saleId":${sale.id},"number":${number},"code":${code === undefined ? "null" : `"${code}"`},` +
+      `"repeated":${repeated}${endOf(sale)}`;
+    const rate = rateHeaders(grabs, sale, userId);
+    const headers = rate ? { ...SAFE, ...rate } : WITHOUT_RATE;
+    return new Response(body, { status: repeated ? 200 : 201, headers });
+  }
+
+  return (sale: GrabSale, userId: string, outcome: GrabOutcome): Response => {
+    if (outcome.kind === "granted") return won(sale, userId, outcome.number, false);
+    if (outcome.kind === "repeated") return won(sale, userId, outcome.number, true);
+    const headers: Record<string, string> = { ...rateHeaders(grabs, sale, userId) };
+    switch (outcome.kind) {
+      case "sold_out":
+        return problemResponse("sold-out", { headers });
+      case "limit_reached":
+        return problemResponse("limit-reached", { headers, limit: sale.userLimit });
+      case "key_required":
+        return problemResponse("key-required", { headers });
+      case "not_started": {
+        const [opensAt, serverTime] = [timeOf(outcome.opensAt), timeOf(outcome.serverTime)];
+        return problemResponse("not-started", { headers, opensAt, serverTime });
+      }
+      case "ended":
+        return problemResponse("ended", { headers, closesAt: timeOf(sale.closesAt) });
+      case "paused":
+        return problemResponse("paused", { headers });
+      case "too_fast": {
+        headers["Retry-After"] = String(outcome.retryAfterSeconds);
+        return problemResponse("too-fast", { headers });
+      }
+      case "unavailable": {
+        headers["Retry-After"] = String(outcome.retryAfterSeconds);
+        return problemResponse("unavailable", { detail: UNAVAILABLE[outcome.reason], headers });
+      }
+    }
+  };
+}
