@@ -19,6 +19,7 @@ import { counterFaultsOf, lookAtCounters } from "./look.ts";
 import { findingsOf } from "./sale.ts";
 import type { CountedSale } from "./sales.ts";
 import { openEpoch } from "./shard.ts";
+import { inspectBudget, inspectHeld } from "./tally.ts";
 
 /** How far one sale has been looked at. */
 interface Progress {
@@ -32,6 +33,8 @@ interface Progress {
   turn: number;
   /** Numbers that something was wrong with, and may still be. */
   wrong: readonly number[];
+  /** The budget of its template was wrong, and may still be. */
+  budgetWrong: boolean;
 }
 
 export interface LiveRound {
@@ -47,8 +50,11 @@ export interface LiveRound {
 class Budget {
   newNumbers: number = limits.auditLiveNewNumbersPerRound;
   oldNumbers: number = limits.auditLiveOldNumbersPerRound;
+  budgetCoupons: number = limits.auditLiveBudgetCouponsPerRound;
   sales = 0;
   numbers = 0;
+  /** Those whose budget was looked at. */
+  readonly templates = new Set<number>();
   readonly doubts = new Doubts();
 }
 
@@ -101,6 +107,9 @@ export class LiveAudit {
     if (!progress) return;
     const wrong = faults.flatMap(({ number }) => (number === undefined ? [] : [number]));
     progress.wrong = wrong.slice(0, limits.auditInspectedAtOnce);
+    progress.budgetWrong = faults.some(
+      ({ kind, number }) => kind === "coupon_counters" && number === undefined,
+    );
   }
 
   /** Those that sell now, and then all, as far as the last round has not come. */
@@ -148,9 +157,10 @@ export class LiveAudit {
     // What only one of the two has is a matter of the counters.
     const recorded = Math.min(row.granted, at.granted);
     const progress = this.#progress.get(row.id) ?? {
-      ...{ checked: recorded, slice: 0, cursor: "0", turn: 0, wrong: [] },
+      ...{ checked: recorded, slice: 0, cursor: "0", turn: 0, wrong: [], budgetWrong: false },
     };
     this.#progress.set(row.id, progress);
+    const isItsTurn = progress.turn !== this.#turn && budget.oldNumbers > 0;
     const numbers = new Set(progress.wrong);
     progress.wrong = [];
     const most = Math.min(budget.newNumbers, limits.auditLiveSlice);
@@ -165,6 +175,23 @@ export class LiveAudit {
     // What a coupon has gone through since is no reason to stop a sale.
     const coupons = () => inspectCoupons(this.deps, row, numbers, { history: false });
     await budget.doubts.add(row.id, coupons);
+    await budget.doubts.add(row.id, () => inspectHeld(this.deps, row, numbers));
+    if (isItsTurn || progress.budgetWrong) await this.#lookAtBudget(row, progress, budget);
+  }
+
+  /** Of each template once in a round, by whichever of its sales comes first. */
+  async #lookAtBudget(row: CountedSale, progress: Progress, budget: Budget): Promise<void> {
+    const { templateId } = row;
+    progress.budgetWrong = false;
+    const most = budget.budgetCoupons;
+    if (budget.templates.has(templateId) || most <= 0) return;
+    budget.templates.add(templateId);
+    await budget.doubts.add(row.id, async () => {
+      const { faults, coupons } = await inspectBudget(this.deps, templateId, most);
+      // A small template costs its round trips.
+      budget.budgetCoupons -= Math.max(limits.auditLiveSmallest, coupons);
+      return faults;
+    });
   }
 
   /** Adds the numbers of the next older rows and of the next winners, when it is this sale's turn. */

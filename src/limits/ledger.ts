@@ -59,6 +59,7 @@ export const ledgerLimits = {
   auditLiveOldNumbersPerRound: 10_000,
   auditLiveSlice: 5_000,
   auditLiveSmallest: 200,
+  auditLiveBudgetCouponsPerRound: 20_000,
   auditLiveFindingsTold: 20,
   auditRoundsMax: 3,
   auditDeadLettersMax: 10_000,
