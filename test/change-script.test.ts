@@ -74,13 +74,15 @@ describe("change.lua", () => {
     expect(await redis.hget(keys.sale, "total")).toBe("30");
   });
 
-  test("stays refused when it comes again and would fit", async () => {
+  test("stays refused when it comes again, with the reason as long as there is one", async () => {
     const keys = await openSale();
+    expect(await change(keys, {}, "total", 5)).toBe("below 6");
     expect(await change(keys, {}, "total", 5)).toBe("below 6");
     await redis.hset(keys.sale, "returned", "5");
     expect(await change(keys, {}, "total", 5)).toBe("superseded");
     expect(await redis.hget(keys.sale, "total")).toBe("10");
     expect(await change(keys, { version: 2, id: "next" }, "total", 5)).toBe("applied");
+    expect(await change(keys, {}, "total", 1)).toBe("below 2");
   });
 
   test("compares versions as numbers", async () => {
@@ -110,7 +112,8 @@ describe("change.lua", () => {
     const future = await openSale({ opens: String((await now()) + 60_000) });
     expect(await change(future, { demand: "unopened" }, "limit", 2)).toBe("applied");
     const past = await openSale({ opens: String((await now()) - 1_000) });
-    expect(await change(past, { demand: "unopened" }, "limit", 2)).toBe("opened");
+    for (const _ of ["first", "again"])
+      expect(await change(past, { demand: "unopened" }, "limit", 2)).toBe("opened");
     expect(await change(await openSale(), { demand: "unopened" }, "limit", 2)).toBe("opened");
   });
 

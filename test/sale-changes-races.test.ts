@@ -102,7 +102,7 @@ test.each([
       expect(await paused).toEqual({ kind: "done" });
     }
     first.goOn();
-    expect(await deleted).toEqual({ kind: "superseded" });
+    expect(await deleted).toEqual({ kind: "opened" });
     second.goOn();
     expect(await paused).toEqual({ kind: "done" });
     await expectAlive(saleId, "paused");
@@ -139,6 +139,34 @@ test("a deletion that a recovery refused stays refused for who is late with it",
   const [row] = await db.select().from(sales).where(eq(sales.id, saleId));
   expect(row).toMatchObject({ state: "open", version: 1, changeId: null });
 }, 60_000);
+
+test("of two who come to a change that is refused, both are told why", async () => {
+  const saleId = await engine.sale(10);
+  await sell(saleId);
+  const late = slow("before");
+  const first = late.change(requestOf(saleId, "change", { total: 2 }));
+  await late.stands;
+  const below = { kind: "below_granted", active: 3 } as const;
+  // The second one finds the first one's change, which is decided before its own.
+  const second = changes().change(requestOf(saleId, "change", { total: 1 }));
+  expect(await second).toEqual(below);
+  late.goOn();
+  expect(await first).toEqual(below);
+  expect(await engine.counters(saleId)).toMatchObject({ total: "10", version: "2" });
+});
+
+test("a change that was made is not told as refused to who is late with it, whatever has come since", async () => {
+  const saleId = await engine.sale(10);
+  const late = slow("before");
+  const first = late.change(requestOf(saleId, "change", { total: 2 }));
+  await late.stands;
+  const raised = changes().change(requestOf(saleId, "change", { total: 10 }));
+  expect(await raised).toEqual({ kind: "done" });
+  await sell(saleId);
+  late.goOn();
+  expect(await first).toEqual({ kind: "done" });
+  await expectAlive(saleId, "open");
+});
 
 test("a lowered total that was refused stays refused when it would fit", async () => {
   const saleId = await engine.sale(10);

@@ -5,7 +5,7 @@
 -- grab could come in between. Values are absolute, and carry the change's id and a version: a change that is sent
 -- twice, or late, by somebody who finishes what another has left, does nothing the second time. The id alone tells
 -- that the sale has this change. One that is refused uses up its version here, so that it stays refused when it comes
--- again and would fit by then; whoever comes with it again is told why, as long as that is still so. The gate is asked,
+-- again and would fit by then; whoever comes with it late is told why it cannot be, as long as that is so. The gate is asked,
 -- because a Redis that recovery has not looked at may be about to be replaced. It runs on a Redis that is full as well:
 -- it adds a few fields at most, and a sale that must stop must stop.
 --
@@ -15,7 +15,7 @@
 --        5 what it demands: "", "unopened", or "untouched" (unopened and nothing granted)
 --        6.. fields and values; "" removes a field
 -- Reply  "fenced", "missing" (the sale is not here), "same" (this change is the last that was made), "superseded"
---        (it was refused before, for what is not so any more, or others came after it), "stale" (bound to another epoch), "opened", "granted",
+--        (decided before, and nothing would be against it now), "stale" (bound to another epoch), "opened", "granted",
 --        "below 17" (so many are held, and the new total is less), "applied"
 local gate, sale = KEYS[1], KEYS[2]
 local epoch, version, change, bound, demand = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -29,12 +29,11 @@ local facts = redis.call("HMGET", sale, "state", "total", "granted", "returned",
   "change")
 if not facts[1] then return "missing" end
 if facts[7] == change then return "same" end
-local ahead = tonumber(facts[6] or "0") - tonumber(version)
-if ahead > 0 then return "superseded" end
-local refused_before = ahead == 0
+-- Decided already. If it was made, MySQL knows; if not, the answer is why not.
+local late = tonumber(facts[6] or "0") >= tonumber(version)
 
 local function refuse(reason)
-  if not refused_before then redis.call("HSET", sale, "version", version) end
+  if not late then redis.call("HSET", sale, "version", version) end
   return reason
 end
 if bound ~= "" and bound ~= epoch then return refuse("stale") end
@@ -55,7 +54,7 @@ for i = FIRST, #ARGV, 2 do
   end
 end
 
-if refused_before then return "superseded" end
+if late then return "superseded" end
 for i = FIRST, #ARGV, 2 do
   if ARGV[i + 1] == "" then redis.call("HDEL", sale, ARGV[i])
   else redis.call("HSET", sale, ARGV[i], ARGV[i + 1]) end
