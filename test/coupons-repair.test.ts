@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { and, eq, inArray } from "drizzle-orm";
-import { coupons } from "../src/coupons/table.ts";
+import { coupons, couponUsageLogs } from "../src/coupons/table.ts";
 import { deadLetters, grants } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
 import { shardOf } from "../src/redis/keys.ts";
@@ -124,6 +124,34 @@ test("numbers that are void or given back get none, and neither do other sales",
     0,
     expect.stringContaining(`sale ${other}  1 coupon made`),
   ]);
+});
+
+test("the audit wants a coupon of no number that the repair makes none of", async () => {
+  const saleId = await soldSale();
+  const ofCoupons = async () =>
+    (await audited(saleId)).filter(([kind]) => String(kind).startsWith("coupon_"));
+  await forget(saleId, 2);
+  for (const grantNo of [2, 4])
+    await db()
+      .update(grants)
+      .set({ state: "returned", returnedAt: new Date(), userSlot: null })
+      .where(and(eq(grants.saleId, saleId), eq(grants.grantNo, grantNo)));
+  // What can be used of it is given twice: its unit may be granted again.
+  expect(await ofCoupons()).toEqual([["coupon_unknown", 4]]);
+  expect((await repair(saleId)).output).toContain("Made 0 coupons.");
+  await db()
+    .update(coupons)
+    .set({ state: "expired", expiresAt: new Date(0) })
+    .where(and(eq(coupons.saleId, saleId), eq(coupons.grantNo, 4)));
+  const [expired] = await db()
+    .select({ couponId: coupons.id })
+    .from(coupons)
+    .where(and(eq(coupons.saleId, saleId), eq(coupons.grantNo, 4)));
+  if (!expired) throw new Error("number 4 has a coupon");
+  await db()
+    .insert(couponUsageLogs)
+    .values({ ...expired, action: "expire", actor: "sweep", at: new Date() });
+  expect(await ofCoupons()).toEqual([]);
 });
 
 test("what cannot be made is told and kept as a letter, once", async () => {

@@ -19,7 +19,7 @@ export interface CouponsOf {
   readonly codeKey: string;
 }
 
-/** A grant that is not void, and its coupon; all of it null where there is none. */
+/** A grant that somebody holds, and its coupon; all of it null where there is none. */
 interface Row {
   readonly number: number;
   readonly userId: number;
@@ -31,19 +31,29 @@ interface Row {
   readonly last?: string | null;
 }
 
+/** A coupon that should not be, and what its grant says. */
+interface Ungranted {
+  readonly number: number;
+  readonly state: string | null;
+}
+
 const COLUMNS = `SELECT grants.grant_no AS number, grants.user_id AS userId, coupons.user_id AS owner,
     coupons.code, coupons.template_id AS templateId, coupons.state`;
 const LAST_ACTION = `(SELECT action FROM coupon_usage_logs WHERE coupon_id = coupons.id
     ORDER BY id DESC LIMIT 1) AS last`;
+const HELD = "grants.state = 'granted' AND grants.returned_at IS NULL";
 const GRANTED = `FROM grants LEFT JOIN coupons
     ON coupons.sale_id = grants.sale_id AND coupons.grant_no = grants.grant_no
-  WHERE grants.sale_id = ? AND grants.state <> 'void'`;
+  WHERE grants.sale_id = ? AND ${HELD}`;
 
-const UNGRANTED = `SELECT coupons.grant_no AS number FROM coupons LEFT JOIN grants
+/** A grant that was given back needs no coupon; the one that it had may stay, if nobody can use it any more. */
+const UNGRANTED = `SELECT coupons.grant_no AS number, grants.state
+  FROM coupons LEFT JOIN grants
     ON grants.sale_id = coupons.sale_id AND grants.grant_no = coupons.grant_no
-  WHERE coupons.sale_id = ? AND (grants.grant_no IS NULL OR grants.state = 'void')`;
+  WHERE coupons.sale_id = ? AND (grants.grant_no IS NULL OR grants.state = 'void'
+    OR (grants.state = 'returned' AND coupons.state <> 'expired'))`;
 
-const COUNTS = `SELECT (SELECT COUNT(*) FROM grants WHERE sale_id = ? AND state <> 'void') AS granted,
+const COUNTS = `SELECT (SELECT COUNT(*) FROM grants WHERE sale_id = ? AND ${HELD}) AS granted,
   (SELECT COUNT(*) FROM coupons WHERE sale_id = ?) AS coupons`;
 
 /** What the history of a coupon in this state ends with; null where it has none. */
@@ -135,15 +145,17 @@ async function lookAt(
   const ungranted = numbers.filter((number) => !granted.has(number));
   const extra =
     ungranted.length > 0
-      ? await query<{ number: number }>(pool, `${UNGRANTED} AND coupons.grant_no IN (?)`, [
+      ? await query<Ungranted>(pool, `${UNGRANTED} AND coupons.grant_no IN (?)`, [
           ...[sale.id, ungranted],
         ])
       : [];
   return [
     ...found.filter(({ kind, number }) => kind !== "coupon_missing" || !buried.has(number)),
-    ...extra.map(({ number }) => ({
+    ...extra.map(({ number, state }) => ({
       ...{ kind: "coupon_unknown" as const, number },
-      text: `there is a coupon of number ${number}, and no grant`,
+      text: `there is a coupon of number ${number}, and ${
+        state === null || state === "void" ? "no grant" : "its grant was given back"
+      }`,
     })),
   ];
 }

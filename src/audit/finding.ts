@@ -35,7 +35,7 @@ export type FindingKind =
   | "winner_differs"
   /** A grant that has no coupon. */
   | "coupon_missing"
-  /** A coupon that has no grant. */
+  /** A coupon that has no grant, or one that can be used although its grant was given back. */
   | "coupon_unknown"
   /** A coupon of another user, of another template, or with another code than its grant says. */
   | "coupon_differs"
