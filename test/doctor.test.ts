@@ -258,14 +258,21 @@ describe("of the service the doctor", () => {
   }, 60_000);
 
   test("tells of dead letters and of numbers that were burned", async () => {
-    await past.db.insert(deadLetters).values({
-      ...{ shard: 1, entryId: "1-1", saleId: 1, grantNo: 1, reason: "for a test", payload: "" },
-    });
+    const letter = { shard: 1, entryId: "1-1", saleId: 1, grantNo: 1, payload: "" };
+    await past.db.insert(deadLetters).values([
+      { ...letter, reason: "for a test" },
+      { ...letter, grantNo: 2, reason: "its coupon: for a test" },
+    ]);
     await past.db.insert(recoveries).values({
       ...{ shard: 1, epochFrom: 1, epochTo: 2, reason: "for a test", salesRebuilt: 1 },
       ...{ grantsRestored: 0, voids: 3, milliseconds: 1 },
     });
-    const found = await untilComplaints(["failure: dead letters", "warning: recoveries"]);
+    const found = await untilComplaints([
+      "failure: dead letters",
+      "failure: dead letters of coupons",
+      "warning: recoveries",
+    ]);
+    expect(found.get("dead letters of coupons")?.advice).toContain("doorbuster coupons repair");
     expect(found.get("recoveries")?.found).toStartWith("3 numbers");
     await past.db.delete(deadLetters);
     await past.db.delete(recoveries).where(eq(recoveries.voids, 3));

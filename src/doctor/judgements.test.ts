@@ -3,7 +3,7 @@ import { lookAtSecrets } from "../config.ts";
 import { looking, shardsInWords } from "./check.ts";
 import { judgeClocks } from "./clocks.ts";
 import { fieldsOf } from "./info.ts";
-import { judgeBacklog } from "./ledger.ts";
+import { judgeBacklog, judgeLetters } from "./ledger.ts";
 import { judgeOpenFiles } from "./machine.ts";
 import { judgeMemory } from "./memory.ts";
 import { judgeBinlog, judgeConnections, judgeIsolation } from "./mysql.ts";
@@ -166,6 +166,23 @@ describe("a sale's window", () => {
     expect(state("2036-06-01", "2036-06-02")).toBe("warning");
     expect(state("2016-06-01", "2026-06-02")).toBe("warning");
     expect(state("2026-05-31", "2036-06-02")).toBe("warning");
+  });
+});
+
+describe("dead letters", () => {
+  test("of coupons are told apart from those of grants, for a command makes these coupons", () => {
+    expect(judgeLetters(0, 0)).toMatchObject([{ state: "ok", found: "none" }]);
+    const [grants, coupons] = judgeLetters(2, 3);
+    expect([grants?.found, coupons?.found]).toEqual([
+      "2: confirmed grants that MySQL would not take",
+      "3: grants whose coupons MySQL would not take",
+    ]);
+    expect(coupons?.advice).toContain("doorbuster coupons repair");
+    expect(grants?.advice).toContain("by hand");
+    expect(judgeLetters(0, 1)).toMatchObject([
+      { state: "failure", found: expect.stringMatching(/^1: grants whose/) },
+    ]);
+    expect(judgeLetters(1, 0)).toHaveLength(1);
   });
 });
 

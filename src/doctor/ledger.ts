@@ -1,9 +1,10 @@
 // What the ledger tells of the past and of what is still under way: dead letters, recoveries that burned
 // numbers, grants that wait for MySQL.
 
-import { count, gt, sql } from "drizzle-orm";
+import { count, gt, like, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { backlogsOf, totalBacklog } from "../ledger/backlog.ts";
+import { COUPON_REASON } from "../ledger/coupons.ts";
 import { deadLetters, recoveries } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
@@ -12,24 +13,37 @@ import { type Check, failure, ok, warning } from "./check.ts";
 
 /** Throws when MySQL does not answer. */
 export async function checkHistory(db: Database): Promise<Check[]> {
-  const [letters] = await db.select({ number: count() }).from(deadLetters);
+  const ofCoupon = like(deadLetters.reason, `${COUPON_REASON}%`);
+  const [letters] = await db
+    .select({ all: count(), coupons: sql<string | null>`SUM(${ofCoupon})` })
+    .from(deadLetters);
   const [burned] = await db
     .select({ recoveries: count(), voids: sql<string | null>`SUM(${recoveries.voids})` })
     .from(recoveries)
     .where(
       sql`${gt(recoveries.voids, 0)} AND ${recoveries.createdAt} > UTC_TIMESTAMP(3) - INTERVAL 1 DAY`,
     );
-  return [judgeLetters(letters?.number ?? 0), judgeVoids(Number(burned?.voids ?? 0))];
+  const ofCoupons = Number(letters?.coupons ?? 0);
+  const ofGrants = (letters?.all ?? 0) - ofCoupons;
+  return [...judgeLetters(ofGrants, ofCoupons), judgeVoids(Number(burned?.voids ?? 0))];
 }
 
-const judgeLetters = (number: number): Check =>
-  number === 0
-    ? ok("dead letters", "none")
-    : failure(
-        "dead letters",
-        `${number}: confirmed grants that MySQL would not take`,
-        "SELECT shard, sale_id, grant_no, reason FROM dead_letters: mend the cause, write the grants in by hand, then delete their letters.",
-      );
+/** `ofGrants` were refused themselves, `ofCoupons` have their row and lack the coupon. */
+export function judgeLetters(ofGrants: number, ofCoupons: number): Check[] {
+  const name = "dead letters";
+  if (ofGrants === 0 && ofCoupons === 0) return [ok(name, "none")];
+  const grants = failure(
+    name,
+    `${ofGrants}: confirmed grants that MySQL would not take`,
+    "SELECT shard, sale_id, grant_no, reason FROM dead_letters: mend the cause, write the grants in by hand, then delete their letters.",
+  );
+  const coupons = failure(
+    "dead letters of coupons",
+    `${ofCoupons}: grants whose coupons MySQL would not take`,
+    "SELECT shard, sale_id, grant_no, reason FROM dead_letters: mend the cause, then run doorbuster coupons repair, which makes the coupons and takes their letters away.",
+  );
+  return [...(ofGrants > 0 ? [grants] : []), ...(ofCoupons > 0 ? [coupons] : [])];
+}
 
 const judgeVoids = (voids: number): Check =>
   voids === 0
