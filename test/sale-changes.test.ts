@@ -11,7 +11,7 @@ import { startApi, type TestApi } from "./harness/api.ts";
 import { runCli } from "./harness/cli.ts";
 import { mintCustomer } from "./harness/http.ts";
 import { linkTo } from "./harness/links.ts";
-import { inMs, makeSale, mint, type Someone } from "./harness/sellers.ts";
+import { inMs, makeSale, mint, newTemplate, type Someone } from "./harness/sellers.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
@@ -41,6 +41,8 @@ interface Kind {
   readonly paused?: boolean;
   /** Method, path behind the sale, and body. */
   readonly ask: readonly [method: string, path: string, body?: object];
+  /** It is to get a template of its own with the change. */
+  readonly moves?: boolean;
   /** What Redis has afterwards; undefined when there is no such sale any more. */
   readonly becomes: Record<string, string> | undefined;
 }
@@ -62,6 +64,13 @@ const kinds: readonly Kind[] = [
     ask: ["PATCH", "", { userLimit: 3, total: 30 }],
     becomes: { limit: "3", total: "30" },
   },
+  {
+    what: "another name and template, before it opens",
+    sale: upcoming,
+    moves: true,
+    ask: ["PATCH", "", { total: 7 }],
+    becomes: { total: "7", state: "open", version: "2" },
+  },
   { what: "deleting", sale: upcoming, ask: ["DELETE", ""], becomes: undefined },
 ];
 
@@ -69,9 +78,13 @@ const settings = (redis: string) => ({
   ...{ REDIS_URL: redis, DATABASE_URL: databaseUrl, RATE_LIMITS: "off" },
 });
 
+let templateId: number;
+const newPlace = (id: number) => ({ name: `moved ${id}`, templateId });
+
 /** A sale for each kind, of which three units are sold where it is open. */
 async function salesOn(api: TestApi): Promise<Map<Kind, number>> {
   const made = new Map<Kind, number>();
+  templateId = await newTemplate(api.url, seller);
   for (const kind of kinds) {
     const id = await makeSale(api.url, seller, kind.sale);
     made.set(kind, id);
@@ -85,10 +98,10 @@ async function salesOn(api: TestApi): Promise<Map<Kind, number>> {
   return made;
 }
 
-const ask = (api: TestApi, { ask: [method, path, body] }: Kind, id: number) =>
+const ask = (api: TestApi, { ask: [method, path, body], moves }: Kind, id: number) =>
   v1(api.url, `${method} /v1/sales/${id}${path}`, {
     token: seller.token,
-    ...(body && { body }),
+    ...(body && { body: moves ? { ...body, ...newPlace(id) } : body }),
     ...(method === "POST" && { key: `change-${id}` }),
   });
 
@@ -122,7 +135,8 @@ async function expectWhole(api: TestApi, made: ReadonlyMap<Kind, number>): Promi
     const shown = { total: String(row?.total), state: row?.state, limit: String(row?.userLimit) };
     expect(hash).toMatchObject({ ...shown, version: String(row?.version) });
     const history = await past.db.select().from(saleChanges).where(eq(saleChanges.saleId, id));
-    expect(history).toHaveLength(kind.paused ? 3 : 2);
+    expect(history).toHaveLength(kind.paused || kind.moves ? 3 : 2);
+    if (kind.moves) expect(row).toMatchObject(newPlace(id));
     if (kind.what === "restocking") {
       // Who was not answered asks again, with the same key, once the claim of the dead process has run out.
       await past.db.update(idempotencyKeys).set({ busyUntil: new Date(0) });

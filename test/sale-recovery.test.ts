@@ -153,6 +153,28 @@ test("a sale that opened before its half-made change came to Redis stays as it w
   expect(await agreed(saleId)).toMatchObject({ total: 10, limit: 1, version: 1 });
 });
 
+test("a sale that somebody has won from keeps its template, whatever MySQL's clock says of its opening", async () => {
+  const saleId = await soldSale();
+  await halfMake("before", requestOf(saleId, "change", { templateId: 77, state: "paused" }));
+  const opensAt = new Date(Date.now() + 3_600_000);
+  await engine.pool.db.update(sales).set({ opensAt }).where(eq(sales.id, saleId));
+  await loseAndRecover(saleId);
+  expect(await agreed(saleId)).toMatchObject({ total: 10, state: "open", version: 1 });
+  const [row] = await engine.pool.db.select().from(sales).where(eq(sales.id, saleId));
+  expect(row?.templateId).toBe(1);
+});
+
+test("a sale that nobody has yet gets its template in a recovery, and goes on afterwards", async () => {
+  const saleId = await engine.sale(10, { opensAt: new Date(Date.now() + 3_600_000) });
+  await halfMake("after", requestOf(saleId, "change", { templateId: 77, state: "paused" }));
+  await loseAndRecover(saleId);
+  expect((await engine.counters(saleId)).state).toBe("paused");
+  expect(await living().finish((await pendingOf(saleId)) ?? never())).toEqual({ kind: "done" });
+  const [row] = await engine.pool.db.select().from(sales).where(eq(sales.id, saleId));
+  expect(row).toMatchObject({ templateId: 77, state: "open", version: 2 });
+  expect(await engine.counters(saleId)).toMatchObject({ state: "open", version: "2" });
+});
+
 test("a deletion that was half-made is forgotten with the sale that Redis lost", async () => {
   const saleId = await engine.sale(10, { opensAt: new Date(Date.now() + 3_600_000) });
   await halfMake("after", requestOf(saleId, "delete", { state: "deleted" }));

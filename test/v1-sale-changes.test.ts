@@ -7,7 +7,7 @@ import { openSale, pauseSale } from "../src/sales/state.ts";
 import { saleChanges } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, mintCustomer } from "./harness/http.ts";
-import { inMs, makeSale, mint, type Someone } from "./harness/sellers.ts";
+import { inMs, makeSale, mint, newTemplate, type Someone } from "./harness/sellers.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
@@ -34,6 +34,7 @@ const of = (id: number, what: string, body?: object, rest: object = {}) => {
   return call(`${method} /v1/sales/${id}${path}`, seller, body, rest);
 };
 const sale = (fields: object = {}) => makeSale(api.url, seller, fields);
+const aTemplate = () => newTemplate(api.url, seller);
 const hash = (id: number) => past.redis.hgetall(saleKeys(id).sale);
 
 async function grab(id: number): Promise<string> {
@@ -46,17 +47,16 @@ async function sell(id: number, count: number): Promise<void> {
 }
 
 describe("before it opens", () => {
-  test("a sale changes in everything but its name", async () => {
+  test("a sale changes in everything", async () => {
     const id = await sale({ opensAt: inMs(HOUR) });
     const change = {
       ...{ total: 5, userLimit: 3, opensAt: inMs(2 * HOUR), closesAt: inMs(3 * HOUR) },
-      grabsPerSecond: 7,
+      ...{ grabsPerSecond: 7, name: freshName("another"), templateId: await aTemplate() },
     };
     const changed = await of(id, "PATCH ", change);
     expect(changed.status).toBe(200);
     expect(changed.body).toMatchObject(change);
-    expect(await hash(id)).toMatchObject({ total: "5", limit: "3", rate: "7", version: "1" });
-    expect((await of(id, "PATCH ", { name: "another" })).status).toBe(422);
+    expect(await hash(id)).toMatchObject({ total: "5", limit: "3", rate: "7", state: "open" });
     expect((await of(id, "PATCH ", { closesAt: inMs(HOUR) })).body.errors[0].pointer).toBe(
       "/closesAt",
     );
@@ -90,6 +90,8 @@ describe("once it is open", () => {
   });
 
   test.each([
+    ["its name", { name: "another" }],
+    ["its template", { templateId: 1 }],
     ["its limit", { userLimit: 2 }],
     ["its opening", { opensAt: inMs(HOUR) }],
     ["its rate", { grabsPerSecond: 1 }],

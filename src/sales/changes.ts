@@ -2,10 +2,11 @@
 //
 //   1. MySQL, one transaction: the change is judged against the row, which is held, and put into the outbox. What it
 //      opens up (a greater total, the end of a pause) is in the row from here on: MySQL refuses grants beyond its
-//      total, so Redis must not have a greater one than MySQL.
+//      total, so Redis must not have a greater one than MySQL. So is a new name, which nobody else may have.
 //   2. Redis, one script: absolute values with the change's id and a version, so that a repetition changes nothing.
 //      Here it is decided whether a total can be lowered and whether a sale is open already, between two grabs.
-//   3. MySQL, one transaction: the rest of the row, the history, and out of the outbox; or back to what was.
+//   3. MySQL, one transaction: the rest of the row, the history, and out of the outbox; or back to what was. Not
+//      after the shard's next epoch has begun: Redis may have lost the change with its reply, and is asked again.
 //
 // Whoever dies in between leaves a row in the outbox, and every process finishes what it finds there: 2 and 3 can be
 // done by anybody, any number of times. One change per sale is in the outbox, so changes of a sale follow each other.
@@ -14,20 +15,14 @@
 import { and, asc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import type { Gates } from "../grab/gates.ts";
-import { shardScripts } from "../grab/scripts.ts";
-import { shards } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys, shardOf } from "../redis/keys.ts";
-import { hasOpened, isForUnopened } from "./demands.ts";
-import { forgetPending, holdPending, lockSale, settle } from "./settle.ts";
-import {
-  columnsOf,
-  fieldsBefore,
-  type PendingChange,
-  redisFieldsOf,
-  type SaleRow,
-} from "./stored.ts";
+import { applyInRedis, refusalOf } from "./asking.ts";
+import { hasOpened } from "./demands.ts";
+import { hasOwnPause } from "./moving.ts";
+import { forgetPending, holdPending, isAtEpoch, lockSale, settle } from "./settle.ts";
+import { columnsOf, fieldsBefore, type PendingChange, type SaleRow } from "./stored.ts";
 import { outbox, type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 
 /** Why a sale does not take a change. */
@@ -40,6 +35,8 @@ export type Refusal =
   /** Of the template's total count so many units are left. */
   | { readonly kind: "count_exceeded"; readonly left: number }
   | { readonly kind: "not_published" }
+  /** Another sale of the seller has it. */
+  | { readonly kind: "name_taken" }
   /** The service has paused it (held.ts). */
   | { readonly kind: "held" }
   /** The shard has recovered meanwhile, and the change was not made. */
@@ -65,7 +62,7 @@ export interface ChangeRequest {
   readonly epoch?: number;
   /** Whether the sale is the asker's, before anything else; to others it is unknown. */
   readonly isTheirs?: (sale: SaleRow) => boolean;
-  /** Taken before the sale's row: whoever changes a total holds the template first. */
+  /** Taken before the sale's row: whoever changes a total or the template holds the template first. */
   readonly lockFirst?: (tx: Transaction, sale: SaleRow) => Promise<unknown>;
   /** Judges the row, which is held; `hasOpened` by MySQL's clock. An empty change is one that has no effect. */
   readonly edit: (
@@ -76,7 +73,10 @@ export interface ChangeRequest {
 }
 
 type Begun =
-  | { readonly kind: "settled"; readonly outcome: ChangeOutcome }
+  /** `made` is what was changed, if anything. */
+  | { readonly kind: "settled"; readonly outcome: ChangeOutcome; readonly made?: PendingChange }
+  /** The sale has got another template since its template was locked. */
+  | { readonly kind: "again" }
   /** `mine` is false where it is somebody else's, which must be finished first. */
   | { readonly kind: "pending"; readonly pending: PendingChange; readonly mine: boolean };
 
@@ -86,6 +86,7 @@ const settled = (outcome: ChangeOutcome): Begun => ({ kind: "settled", outcome }
 /** What of a change MySQL has first. */
 function opening({ total }: SaleRow, change: SaleChange): SaleChange {
   return {
+    ...(change.name === undefined ? {} : { name: change.name }),
     ...(change.total !== undefined && change.total > total ? { total: change.total } : {}),
     ...(change.state === "open" ? { state: "open" } : {}),
   };
@@ -100,11 +101,9 @@ async function wasMade(tx: Transaction, requestKey: string): Promise<boolean> {
   return made !== undefined;
 }
 
-/** What a reply of change.lua refuses. */
-function refusalOf(reply: string): Refusal {
-  const [word, active] = reply.split(" ");
-  if (word === "below") return { kind: "below_granted", active: Number(active) };
-  return word === "opened" || word === "granted" ? { kind: "opened" } : { kind: "superseded" };
+async function isInMysql(db: Database, saleId: number): Promise<boolean> {
+  const [row] = await db.select({ id: sales.id }).from(sales).where(eq(sales.id, saleId));
+  return row !== undefined;
 }
 
 export interface Changes {
@@ -123,13 +122,17 @@ export interface ChangesDeps {
   readonly redis: Redis;
   /** Told of a sale each time a store has a change of it; does not throw. */
   readonly onChanged: (saleId: number) => Promise<void>;
+  /** Told besides of a sale that lists show otherwise from then on, by each of its names; does not throw. */
+  readonly onRelisted?: (sale: Pick<SaleRow, "id" | "sellerId" | "name">) => Promise<void>;
   /** Told of a sale that MySQL takes for warm and Redis does not have. */
   readonly onMissing?: (saleId: number) => void;
   /** Told of Redis's errors, which may mean that it has forgotten its scripts. */
   readonly gates?: Pick<Gates, "at" | "notice">;
 }
 
-export function createChanges({ db, redis, onChanged, onMissing, gates }: ChangesDeps): Changes {
+export function createChanges(deps: ChangesDeps): Changes {
+  const { db, redis, onChanged, onRelisted, onMissing } = deps;
+
   /** Begins in MySQL. */
   const begin = (request: ChangeRequest): Promise<Begun> =>
     db.transaction(async (tx): Promise<Begun> => {
@@ -140,6 +143,7 @@ export function createChanges({ db, redis, onChanged, onMissing, gates }: Change
       await request.lockFirst?.(tx, unlocked);
       const sale = await lockSale(tx, saleId);
       if (!sale) return settled({ kind: "unknown" });
+      if (request.lockFirst && sale.templateId !== unlocked.templateId) return { kind: "again" };
       const [standing] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
       if (standing) {
         const mine = requestKey !== null && standing.requestKey === requestKey;
@@ -159,7 +163,7 @@ export function createChanges({ db, redis, onChanged, onMissing, gates }: Change
       if (sale.warmedAt === null) {
         await settle(tx, pending, "applied");
         if (action === "delete") await forgetPending(tx, pending);
-        return settled(done);
+        return { kind: "settled", outcome: done, made: pending };
       }
       const first = opening(sale, change);
       if (Object.keys(first).length > 0)
@@ -167,45 +171,45 @@ export function createChanges({ db, redis, onChanged, onMissing, gates }: Change
       return { kind: "pending", pending, mine: true };
     });
 
-  /** One call of the script under the epoch that MySQL has now; its reply. Throws Redis's error, NOSCRIPT among them. */
-  async function applyInRedis(pending: PendingChange): Promise<string> {
-    const { saleId, changeId, version, epoch, action, change } = pending;
-    const [row] = await db
-      .select({ epoch: shards.epoch, incarnation: shards.incarnation })
-      .from(shards)
-      .where(eq(shards.shard, shardOf(saleId)));
-    const { sha } = shardScripts(row?.incarnation ?? "").change;
-    const { gate, sale } = saleKeys(saleId);
-    const unopened = isForUnopened(change) ? "unopened" : "";
-    const demand = action === "delete" ? "untouched" : unopened;
-    const head = [row?.epoch ?? 0, version, changeId, epoch ?? "", demand];
-    return String(await redis.evalsha(sha, 2, gate, sale, ...head, ...redisFieldsOf(change)));
+  /** Tells of a sale that has changed in MySQL. */
+  async function tell({ saleId, before, change }: PendingChange): Promise<void> {
+    await onChanged(saleId);
+    if (!onRelisted || (change.name === undefined && change.templateId === undefined)) return;
+    const [sale] = await db.select().from(sales).where(eq(sales.id, saleId));
+    if (!sale) return;
+    const names = new Set([sale.name, before.name, change.name]);
+    for (const name of names) if (name !== undefined) await onRelisted({ ...sale, name });
   }
 
   async function finish(pending: PendingChange): Promise<ChangeOutcome> {
-    const { saleId } = pending;
-    const gate = gates?.at(shardOf(saleId));
-    const reply = await applyInRedis(pending).catch((error) => {
-      if (gate) gates?.notice(shardOf(saleId), gate, error);
-      throw error;
-    });
-    if (reply === "applied") await onChanged(saleId);
-    if (reply === "fenced") return { kind: "later" };
+    const { saleId, action, change } = pending;
+    const { word, epoch } = await applyInRedis(deps, pending);
+    if (word === "applied") await onChanged(saleId);
+    if (word === "fenced") return { kind: "later" };
     // A sale that was deleted is missing in Redis once MySQL has no such sale; any other is lost, or on its way.
-    if (reply === "missing" && (await isInMysql(saleId))) {
+    if (word === "missing" && (await isInMysql(db, saleId))) {
       onMissing?.(saleId);
       return { kind: "later" };
     }
-    const isIn = reply === "applied" || reply === "same";
-    const verdict = await db.transaction((tx) => settle(tx, pending, isIn ? "applied" : "refused"));
-    if (verdict === "applied" && pending.action === "delete") await forgetInRedis(pending);
-    await onChanged(saleId);
-    return verdict === "applied" ? done : refusalOf(reply);
+    const isIn = word === "applied" || word === "same";
+    const verdict = await db.transaction(async (tx) =>
+      (await isAtEpoch(tx, shardOf(saleId), epoch))
+        ? settle(tx, pending, isIn ? "applied" : "refused")
+        : undefined,
+    );
+    if (verdict === undefined) return { kind: "later" };
+    if (verdict === "applied" && action === "delete") await forgetInRedis(pending);
+    await tell(pending);
+    if (verdict === "refused") return refusalOf(word);
+    return hasOwnPause(change) ? resume(saleId) : done;
   }
 
-  async function isInMysql(saleId: number): Promise<boolean> {
-    const [row] = await db.select({ id: sales.id }).from(sales).where(eq(sales.id, saleId));
-    return row !== undefined;
+  /** Ends the pause that a change has brought, unless somebody has done so already. */
+  async function resume(saleId: number): Promise<ChangeOutcome> {
+    const [next] = await db.select().from(outbox).where(eq(outbox.saleId, saleId));
+    if (!next) return done;
+    const { kind } = await finish(next);
+    return kind === "later" ? { kind } : done;
   }
 
   /** While its deletion stands in the outbox, MySQL has no such sale any more; whoever is late finds no row. */
@@ -224,8 +228,10 @@ export function createChanges({ db, redis, onChanged, onMissing, gates }: Change
     async change(request) {
       for (let round = 0; round < limits.changeRoundsMax; round += 1) {
         const begun = await begin(request);
+        if (begun.kind === "again") continue;
         if (begun.kind === "settled") {
-          if (begun.outcome.kind === "done") await onChanged(request.saleId);
+          if (begun.made) await tell(begun.made);
+          else if (begun.outcome.kind === "done") await onChanged(request.saleId);
           return begun.outcome;
         }
         const outcome = await finish(begun.pending);

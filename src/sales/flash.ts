@@ -1,7 +1,7 @@
-// Sales as /v1 makes and changes them. Making one is one transaction that holds its template, as is enlarging one:
-// the totals of a template's sales together stay within its total count.
+// Sales as /v1 makes and changes them. Making one is one transaction that holds its template, as is enlarging one or
+// giving it another template: the totals of a template's sales together stay within its total count (room.ts).
 
-import { eq, sum } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDuplicate } from "../db/errors.ts";
 import type { TemplateFacts } from "../templates/facts.ts";
@@ -10,9 +10,11 @@ import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.t
 import { editOf, restockOf, type SalePatch, windowFault } from "./edits.ts";
 import { saleNameKey } from "./facts.ts";
 import { isHeld } from "./held.ts";
+import { withPause } from "./moving.ts";
 import type { SaleNews } from "./news.ts";
+import { roomFor } from "./room.ts";
 import type { SaleRow } from "./stored.ts";
-import { type SaleAction, saleChanges, sales } from "./table.ts";
+import { type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 
 export interface NewFlashSale {
   readonly templateId: number;
@@ -25,11 +27,7 @@ export interface NewFlashSale {
   readonly grabsPerSecond: number | null;
 }
 
-export type MakeOutcome =
-  | { readonly kind: "made"; readonly sale: SaleRow }
-  | { readonly kind: "name_taken" }
-  | { readonly kind: "no_template" }
-  | Refusal;
+export type MakeOutcome = { readonly kind: "made"; readonly sale: SaleRow } | Refusal;
 
 /** Who asks: `owner` is the seller whose sales it may change, undefined for an admin. */
 export interface Asker {
@@ -49,28 +47,24 @@ export interface FlashSales {
   remove(by: Asker, saleId: number): Promise<ChangeOutcome>;
 }
 
+interface AskOptions {
+  readonly reason?: string;
+  /** Its total may become greater. */
+  readonly grows?: boolean;
+  /** The template that it is to have. */
+  readonly templateId?: number | undefined;
+}
+
+const noTemplate: Refusal = {
+  ...{ kind: "invalid", field: "templateId", detail: "The seller has no such template." },
+};
+
 export interface FlashDeps {
   readonly db: Database;
   readonly changes: Changes;
   readonly warmer: { warm(saleId: number): Promise<"warm" | "later"> };
   readonly codes: { readonly current: string };
-  readonly news: Pick<SaleNews, "madeOrDeleted">;
-}
-
-/** How many units the template has left for `units` more, or why not. */
-async function roomFor(
-  tx: Transaction,
-  template: TemplateFacts | undefined,
-  units: number,
-): Promise<Refusal | undefined> {
-  if (template?.state !== "published") return { kind: "not_published" };
-  if (template.totalCount === null) return undefined;
-  const [row] = await tx
-    .select({ total: sum(sales.total).mapWith(Number) })
-    .from(sales)
-    .where(eq(sales.templateId, template.id));
-  const left = template.totalCount - (row?.total ?? 0);
-  return units <= left ? undefined : { kind: "count_exceeded", left: Math.max(0, left) };
+  readonly news: Pick<SaleNews, "relisted">;
 }
 
 /** Makes the row, holding the template. Throws MySQL's error, the duplicate of a name among them. */
@@ -82,7 +76,7 @@ const insertSale = (
   db.transaction(async (tx): Promise<MakeOutcome> => {
     const { name: actor, requestKey } = by;
     const template = await lockTemplate(tx, input.templateId, by.owner);
-    if (!template) return { kind: "no_template" };
+    if (!template) return noTemplate;
     if (requestKey !== null) {
       const isMine = eq(sales.requestKey, requestKey);
       const [made] = await tx.select().from(sales).where(isMine);
@@ -110,14 +104,30 @@ const insertSale = (
     return { kind: "made", sale: sale as SaleRow };
   });
 
+/** What a change asks of a template: of another one room for the whole sale, of its own for what the sale grows by. */
+async function fitted(
+  tx: Transaction,
+  sale: SaleRow,
+  change: SaleChange,
+  template: TemplateFacts | undefined,
+): Promise<SaleChange | Refusal> {
+  const total = change.total ?? sale.total;
+  if (change.templateId !== undefined) {
+    if (!template) return noTemplate;
+    return (await roomFor(tx, template, total)) ?? withPause(sale, change);
+  }
+  if (total <= sale.total) return change;
+  return (await roomFor(tx, template, total - sale.total)) ?? change;
+}
+
 export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps): FlashSales {
-  /** A change by somebody: a sale that is not theirs is unknown to them. */
+  /** A change by somebody: a sale that is not theirs is unknown to them. `templateId`: another one, maybe. */
   function ask(
     by: Asker,
     saleId: number,
     action: SaleAction,
     edit: ChangeRequest["edit"],
-    { reason = "", grows = false }: { reason?: string; grows?: boolean } = {},
+    { reason = "", grows = false, templateId }: AskOptions = {},
   ): Promise<ChangeOutcome> {
     let template: TemplateFacts | undefined;
     const request: ChangeRequest = {
@@ -125,14 +135,11 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
       isTheirs: (sale) => by.owner === undefined || sale.sellerId === by.owner,
       async edit(sale, hasOpened, tx) {
         const change = await edit(sale, hasOpened, tx);
-        if ("kind" in change || change.total === undefined) return change;
-        const units = change.total - sale.total;
-        if (units <= 0) return change;
-        return (await roomFor(tx, template, units)) ?? change;
+        return "kind" in change ? change : fitted(tx, sale, change, template);
       },
-      ...(grows && {
+      ...((grows || templateId !== undefined) && {
         lockFirst: async (tx: Transaction, sale: SaleRow) => {
-          template = await lockTemplate(tx, sale.templateId, undefined);
+          template = await lockTemplate(tx, templateId ?? sale.templateId, sale.sellerId);
         },
       }),
     };
@@ -153,14 +160,22 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
       if (outcome.kind !== "made") return outcome;
       // From COMMIT on nothing may fail the request: what Redis does not have yet the background pass puts there.
       await warmer.warm(outcome.sale.id);
-      await news.madeOrDeleted(outcome.sale);
+      await news.relisted(outcome.sale);
       return outcome;
     },
 
-    patch: (by, saleId, patch) =>
-      ask(by, saleId, "change", (sale, hasOpened) => editOf(sale, hasOpened, patch), {
-        grows: patch.total !== undefined,
-      }),
+    async patch(by, saleId, patch) {
+      const edit: ChangeRequest["edit"] = (sale, hasOpened) => editOf(sale, hasOpened, patch);
+      try {
+        return await ask(by, saleId, "change", edit, {
+          grows: patch.total !== undefined,
+          templateId: patch.templateId,
+        });
+      } catch (error) {
+        if (patch.name !== undefined && isDuplicate(error)) return { kind: "name_taken" };
+        throw error;
+      }
+    },
 
     pause: (by, saleId) =>
       ask(by, saleId, "pause", ({ state }) => (state === "paused" ? {} : { state: "paused" })),
@@ -178,7 +193,7 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
       const outcome = await ask(by, saleId, "delete", (_, hasOpened) =>
         hasOpened ? { kind: "opened" } : { state: "deleted" },
       );
-      if (sale && outcome.kind === "done") await news.madeOrDeleted(sale);
+      if (sale && outcome.kind === "done") await news.relisted(sale);
       return outcome;
     },
   };

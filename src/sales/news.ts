@@ -7,13 +7,13 @@ import type { SaleRow } from "./stored.ts";
 /** Neither throws: what cannot be told now is told later. */
 export interface SaleNews {
   changed(saleId: number): Promise<void>;
-  /** There is a sale that was not there, or none any more where one was. */
-  madeOrDeleted(sale: Pick<SaleRow, "id" | "sellerId" | "name">): Promise<void>;
+  /** There is a sale that was not there, or none any more where one was, or lists show it otherwise. */
+  relisted(sale: Pick<SaleRow, "id" | "sellerId" | "name">): Promise<void>;
 }
 
 export const createSaleNews = (levels: Pick<Levels, "changed">): SaleNews => ({
   changed: (saleId) => levels.changed({ kind: "sale", key: saleId }),
-  madeOrDeleted: ({ id, sellerId, name }) =>
+  relisted: ({ id, sellerId, name }) =>
     levels.changed(
       { kind: "sale", key: id },
       { kind: "sale-name", key: nameOfSale(sellerId, name) },

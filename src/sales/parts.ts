@@ -47,7 +47,7 @@ export function createSaleParts(deps: SalePartsDeps) {
   const news = createSaleNews(levels);
   const changes = createChanges({
     ...{ db, redis, gates: deps.gates },
-    onChanged: news.changed,
+    ...{ onChanged: news.changed, onRelisted: news.relisted },
     onMissing: deps.onSaleMissing,
   });
   const watch = createSaleWatch({ db, redis, log, onMissing: deps.onSaleMissing });

@@ -31,6 +31,8 @@ import type { SaleView, SaleViews } from "./views.ts";
 const ROLES = ["seller", "admin"] as const;
 const tags = ["Sales"];
 const params = z.object({ id: idParam });
+const HELD = "paused-by-audit";
+const TEMPLATE = ["template-not-published", "template-count-exceeded"] as const;
 const ofOne = [...SIGNED_IN, "not-found", "unavailable"] as const;
 
 const createIt = createRoute({
@@ -39,8 +41,7 @@ const createIt = createRoute({
   request: jsonBody(newSaleSchema),
   responses: {
     201: jsonAnswer(saleSchema, "The sale."),
-    ...refusalsOf(...SIGNED_IN, ...WITH_BODY, ...ONCE, "not-found", "name-taken"),
-    ...refusalsOf("name-taken", "template-not-published", "template-count-exceeded", ...ONCE),
+    ...refusalsOf(...SIGNED_IN, ...WITH_BODY, ...ONCE, "name-taken", ...TEMPLATE, "unavailable"),
   },
 });
 
@@ -76,8 +77,8 @@ const patchOne = createRoute({
   request: { params, ...jsonBody(salePatchSchema) },
   responses: {
     200: jsonAnswer(saleSchema, "The sale as it is now."),
-    ...refusalsOf(...ofOne, ...WITH_BODY, "sale-opened", "below-granted"),
-    ...refusalsOf("sale-opened", "below-granted", "template-count-exceeded", "conflict"),
+    ...refusalsOf(...ofOne, ...WITH_BODY),
+    ...refusalsOf("sale-opened", "below-granted", "name-taken", "conflict", ...TEMPLATE),
   },
 });
 
@@ -96,8 +97,12 @@ const moved = <Action extends "pause" | "resume">(action: Action, summary: strin
     request: { params },
     responses: {
       200: jsonAnswer(saleSchema, "The sale as it is now."),
-      ...refusalsOf(...ofOne, ...ONCE),
-      ...(action === "resume" ? refusalsOf("paused-by-audit", ...ONCE) : {}),
+      ...refusalsOf(
+        ...ofOne,
+        "conflict",
+        ...ONCE,
+        ...(action === "resume" ? ([HELD] as const) : []),
+      ),
     },
   });
 
@@ -107,8 +112,7 @@ const restockOne = createRoute({
   request: { params, ...jsonBody(restockSchema) },
   responses: {
     200: jsonAnswer(saleSchema, "The sale as it is now."),
-    ...refusalsOf(...ofOne, ...WITH_BODY, ...ONCE),
-    ...refusalsOf("template-not-published", "template-count-exceeded", ...ONCE),
+    ...refusalsOf(...ofOne, ...WITH_BODY, ...TEMPLATE, "conflict", ...ONCE),
   },
 });
 
@@ -137,6 +141,8 @@ function refuse(refusal: Refusal | { kind: "later" | "busy" }): never {
       });
     case "not_published":
       throw new Problem("template-not-published");
+    case "name_taken":
+      throw new Problem("name-taken");
     case "invalid": {
       const { field, detail } = refusal;
       throw new Problem("validation", { errors: [{ pointer: `/${field}`, detail }] });
@@ -188,11 +194,6 @@ export const saleRoutes = ({ edge, flash, views, stats }: SaleRoutesDeps) => {
       const { opensAt, closesAt, ...rest } = c.req.valid("json");
       const input = { ...rest, opensAt: ms(opensAt), closesAt: ms(closesAt) };
       const outcome = await flash.create(askerOf(c), input);
-      if (outcome.kind === "name_taken") throw new Problem("name-taken");
-      if (outcome.kind === "no_template") {
-        const detail = "You have no such template.";
-        throw new Problem("validation", { errors: [{ pointer: "/templateId", detail }] });
-      }
       if (outcome.kind !== "made") return refuse(outcome);
       // It is made: what cannot be read now is as it was inserted.
       const { sale } = outcome;

@@ -8,6 +8,11 @@ import type { SaleStats } from "./stats.ts";
 import type { SaleChange } from "./table.ts";
 
 const fields = {
+  templateId: idSchema.openapi({ description: "A published template of the seller." }),
+  // The classic API has it in a path, which ends at these.
+  name: plainText(1, limits.couponNameCharsMax).refine((name) => name !== "." && name !== "..", {
+    error: "Use a name that can be part of a path.",
+  }),
   total: z.int().min(1).max(limits.couponAmountMax).openapi({ example: 1_000 }),
   userLimit: z.int().min(1).max(limits.saleUserLimitMax),
   opensAt: instantSchema.nullable().openapi({ description: "null: open from the first." }),
@@ -22,12 +27,7 @@ const fields = {
 
 export const newSaleSchema = z
   .strictObject({
-    templateId: idSchema,
-    // The classic API has it in a path, which ends at these.
-    name: plainText(1, limits.couponNameCharsMax).refine((name) => name !== "." && name !== "..", {
-      error: "Use a name that can be part of a path.",
-    }),
-    total: fields.total,
+    ...fields,
     userLimit: fields.userLimit.default(1),
     opensAt: fields.opensAt.default(null),
     closesAt: fields.closesAt.default(null),
@@ -65,6 +65,8 @@ export const saleSchema = z
   .openapi("Sale");
 
 const changeSchema = z.object({
+  name: z.string().optional(),
+  templateId: z.int().optional(),
   total: z.int().optional(),
   userLimit: z.int().optional(),
   state: z.string().optional(),

@@ -3,6 +3,9 @@
 
 import { and, eq } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
+import { isDuplicate } from "../db/errors.ts";
+import { shards } from "../ledger/table.ts";
+import { hasOwnPause, resumingAfter } from "./moving.ts";
 import { columnsOf, madeBy, type PendingChange, type SaleRow } from "./stored.ts";
 import { outbox, saleChanges, sales } from "./table.ts";
 
@@ -37,6 +40,36 @@ export async function lockSale(tx: Transaction, saleId: number): Promise<SaleRow
 }
 
 /**
+ * Whether this is still the shard's epoch; if so, the next one does not begin before the transaction ends. Asked
+ * before the sale's row is taken, as by everybody who needs both.
+ */
+export async function isAtEpoch(tx: Transaction, shard: number, epoch: number): Promise<boolean> {
+  const [row] = await tx
+    .select({ epoch: shards.epoch })
+    .from(shards)
+    .where(eq(shards.shard, shard))
+    .for("update");
+  return row?.epoch === epoch;
+}
+
+/** The row as it was before a change that is refused, which uses up its version. */
+async function takeBack(tx: Transaction, { saleId, before, version }: PendingChange) {
+  const { name, ...rest } = before;
+  const isThis = eq(sales.id, saleId);
+  await tx
+    .update(sales)
+    .set({ ...columnsOf(rest), version })
+    .where(isThis);
+  if (name === undefined) return;
+  try {
+    await tx.update(sales).set(columnsOf({ name })).where(isThis);
+  } catch (error) {
+    // Somebody has taken the old name in the moment that it was free: the sale keeps the new one.
+    if (!isDuplicate(error)) throw error;
+  }
+}
+
+/**
  * Makes a half-made change whole, or undoes what MySQL has of it. Returns what has become of it, which is not
  * `verdict` when somebody else has decided before. A change that is refused uses up its version, so that the next one
  * has another. A sale that was deleted keeps its place in the outbox, until it is gone from Redis too.
@@ -46,7 +79,7 @@ export async function settle(
   pending: PendingChange,
   verdict: Verdict,
 ): Promise<Verdict> {
-  const { saleId, changeId, version } = pending;
+  const { saleId, changeId } = pending;
   const sale = await lockSale(tx, saleId);
   const waits = await holdPending(tx, pending);
   if (!sale || !waits) {
@@ -56,11 +89,10 @@ export async function settle(
       .where(eq(saleChanges.changeId, changeId));
     return done ? "applied" : "refused";
   }
-  if (verdict === "refused") {
-    await tx
-      .update(sales)
-      .set({ ...columnsOf(pending.before), version })
-      .where(eq(sales.id, saleId));
+  // Somebody has won under the template that it had: Redis has lost the change, or never had it.
+  const isLate = pending.change.templateId !== undefined && sale.granted > 0;
+  if (verdict === "refused" || isLate) {
+    await takeBack(tx, pending);
     await forgetPending(tx, pending);
     return "refused";
   }
@@ -71,5 +103,11 @@ export async function settle(
   }
   await tx.update(sales).set(madeBy(pending)).where(eq(sales.id, saleId));
   await forgetPending(tx, pending);
+  if (hasOwnPause(pending.change)) {
+    const next = resumingAfter(pending);
+    await tx.insert(outbox).values(next);
+    // What opens up is in MySQL first.
+    await tx.update(sales).set(next.change).where(eq(sales.id, saleId));
+  }
   return "applied";
 }

@@ -1,11 +1,13 @@
 // A sale as MySQL has it, together with the change of it that is half-made, if there is one.
 //
 // While a change is under way, Redis has the sale either as it was before or as it is afterwards; MySQL's row has the
-// values from before, but for what a change opens up (a greater total, an end of a pause), which is there first.
+// values from before, but for what a change opens up (a greater total, an end of a pause) and for a new name, which
+// are there first.
 
 import { and, asc, eq, getTableColumns, gt, isNotNull, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { limits } from "../limits.ts";
+import { saleNameKey } from "./facts.ts";
 import { outbox, type SaleChange, sales } from "./table.ts";
 
 export type SaleRow = typeof sales.$inferSelect;
@@ -24,26 +26,27 @@ const instantOf = (ms: number | null): Date | null => (ms === null ? null : new 
 export function columnsOf({ opensAt, closesAt, ...rest }: SaleChange) {
   return {
     ...rest,
+    ...(rest.name === undefined ? {} : { nameKey: saleNameKey(rest.name) }),
     ...(opensAt === undefined ? {} : { opensAt: instantOf(opensAt) }),
     ...(closesAt === undefined ? {} : { closesAt: instantOf(closesAt) }),
   };
 }
 
-const REDIS_NAMES: Readonly<Record<keyof SaleChange, string>> = {
+const REDIS_NAMES: Readonly<Record<Exclude<keyof SaleChange, "name" | "templateId">, string>> = {
   ...{ total: "total", userLimit: "limit", state: "state" },
   ...{ opensAt: "opens", closesAt: "closes", grabsPerSecond: "rate" },
 };
 
 /** A change as change.lua takes it: names and values, "" for what is taken away. */
 export const redisFieldsOf = (change: SaleChange): (string | number)[] =>
-  (Object.keys(change) as (keyof SaleChange)[]).flatMap((name) => [
-    REDIS_NAMES[name],
-    change[name] ?? "",
-  ]);
+  (Object.keys(REDIS_NAMES) as (keyof typeof REDIS_NAMES)[]).flatMap((name) =>
+    change[name] === undefined ? [] : [REDIS_NAMES[name], change[name] ?? ""],
+  );
 
 /** The fields of `change` as they are in a sale. */
 export function fieldsBefore(sale: SaleRow, change: SaleChange): SaleChange {
   const all: Required<SaleChange> = {
+    ...{ name: sale.name, templateId: sale.templateId },
     ...{ total: sale.total, userLimit: sale.userLimit, grabsPerSecond: sale.grabsPerSecond },
     state: sale.state as "open" | "paused",
     ...{ opensAt: sale.opensAt?.getTime() ?? null, closesAt: sale.closesAt?.getTime() ?? null },

@@ -54,6 +54,9 @@ export const sales = mysqlTable(
 
 /** The fields of a sale that can change; those that are left out stay. */
 export interface SaleChange {
+  /** These two are in MySQL only. */
+  readonly name?: string;
+  readonly templateId?: number;
   readonly total?: number;
   readonly userLimit?: number;
   /** "deleted" is in Redis only, until MySQL has no such sale any more. */
