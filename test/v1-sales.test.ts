@@ -118,6 +118,37 @@ describe("making a sale", () => {
   });
 });
 
+describe("the document", () => {
+  test("says of the making of a sale what it refuses, and no more", async () => {
+    const { body } = await call("GET /openapi.json", undefined);
+    const { responses, tags } = body.paths["/v1/sales"].post;
+    expect(Object.keys(responses).toSorted()).toEqual([
+      ...["201", "400", "401", "403", "409", "413", "415", "422", "503"],
+    ]);
+    expect(tags).toEqual(["sales"]);
+    const { description } = responses[409];
+    for (const code of ["name-taken", "template-not-published", "template-count-exceeded"])
+      expect(description).toContain(code);
+  });
+
+  test("lists the currencies, which are those that are taken", async () => {
+    const { body } = await call("GET /openapi.json", undefined);
+    const { Currency, NewTemplate } = body.components.schemas;
+    expect(JSON.stringify(NewTemplate.properties.currency)).toContain("schemas/Currency");
+    expect(Currency.enum).toContain("CNY");
+    const make = (currency: string) =>
+      call("POST /v1/templates", seller, {
+        ...{ name: freshName("template"), type: "amount_off", faceValue: 5, currency },
+      });
+    expect((await make(Currency.enum.at(-1))).status).toBe(201);
+    for (const other of ["ZZZ", "cny", "CNYY", ""]) {
+      expect(Currency.enum).not.toContain(other);
+      const { status, body: problem } = await make(other);
+      expect([status, problem.errors[0].pointer]).toEqual([422, "/currency"]);
+    }
+  });
+});
+
 describe("the list", () => {
   test("finds sales by state, and shows what moves as it is in Redis", async () => {
     const one = await mint("seller");

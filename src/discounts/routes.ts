@@ -10,7 +10,7 @@ import type { Refused } from "./outcome.ts";
 import { availableSchema, calculatedSchema, calculateSchema, offersSchema } from "./schema.ts";
 import type { Discounts } from "./service.ts";
 
-const tags = ["Discounts"];
+const tags = ["discounts"];
 const refusals = [...SIGNED_IN, ...WITH_BODY, ...ONCE, "unavailable"] as const;
 
 const calculateIt = createRoute({

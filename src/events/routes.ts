@@ -33,7 +33,7 @@ data: {"saleId":42,"state":"open","total":1000,"left":958,"granted":42,"returned
 `;
 
 const eventsRoute = createRoute({
-  ...{ method: "get", path: "/v1/sales/{id}/events", tags: ["Sales"], security: [] },
+  ...{ method: "get", path: "/v1/sales/{id}/events", tags: ["sales"], security: [] },
   summary: "Watch a sale, as server-sent events",
   description:
     "An event `sale` comes at once, and then whenever something has moved, a few times a second at most. Each has " +

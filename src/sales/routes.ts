@@ -29,7 +29,7 @@ import type { SaleStats } from "./stats.ts";
 import type { SaleView, SaleViews } from "./views.ts";
 
 const ROLES = ["seller", "admin"] as const;
-const tags = ["Sales"];
+const tags = ["sales"];
 const params = z.object({ id: idParam });
 const HELD = "paused-by-audit";
 const TEMPLATE = ["template-not-published", "template-count-exceeded"] as const;

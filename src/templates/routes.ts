@@ -25,7 +25,7 @@ import {
 import type { TemplateOutcome, Templates } from "./service.ts";
 
 const ROLES = ["seller", "admin"] as const;
-const tags = ["Templates"];
+const tags = ["templates"];
 const params = z.object({ id: idParam });
 
 const createIt = createRoute({
