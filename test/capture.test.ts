@@ -202,6 +202,7 @@ test("an account that may not read the binlog is told once, and the service goes
   });
   expect(status.reason.toLowerCase()).toMatch(/denied/);
   expect(await alone.descriptions.get(templateId)).toEqual({ text: "old" });
+  await alone.stop();
 });
 
 /** Ends the connection that reads the binlog, as a failing network would. */

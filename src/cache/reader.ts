@@ -11,6 +11,7 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { capturePositionKey } from "../redis/keys.ts";
 import { lookAtBinlog, type Position, readPosition } from "./binlog.ts";
+import { watchHeartbeat } from "./heartbeat.ts";
 import { Pending } from "./pending.ts";
 import { CAPTURED, type Row, type RowChange } from "./rows.ts";
 import { announce } from "./shared.ts";
@@ -67,6 +68,7 @@ export class BinlogReader {
   /** The first error of the binlog's own connection. */
   #fault: Error | undefined;
   #wake = () => {};
+  #unwatch = () => {};
   #savedAt = 0;
   #server = "";
   #schema = "";
@@ -91,6 +93,7 @@ export class BinlogReader {
       if (!signal.aborted) throw await this.#judged(error);
     } finally {
       this.#wake();
+      this.#unwatch();
       redis.off("close", lost);
       signal.removeEventListener("abort", stop);
       await this.#close();
@@ -135,6 +138,10 @@ export class BinlogReader {
         ? { filename: position.filename, position: position.position }
         : { startAtEnd: true }),
     });
+    if (zongji.connection)
+      this.#unwatch = watchHeartbeat(zongji.connection, () =>
+        this.#end.reject(new Error("nothing comes from the binlog, not even a heartbeat")),
+      );
     return ready.promise;
   }
 

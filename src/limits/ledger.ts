@@ -91,6 +91,9 @@ export const ledgerLimits = {
   captureElectMs: 500,
   // A process that says nothing for so long is no reader any more.
   captureSilenceSeconds: 3,
+  // MySQL sends something at least so often, and a connection on which nothing comes for so many of these is dead.
+  captureHeartbeatMs: 1_000,
+  captureHeartbeatsMissedMax: 4,
   captureRetryMsMin: 100,
   captureRetryMsMax: 2_000,
   captureUnreadableRetryMs: 60_000,
