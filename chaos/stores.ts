@@ -9,6 +9,8 @@ import type { ChaosSystem } from "./system.ts";
 
 /** How long a freed server gets to go on by itself. A database that found its disk full looks again once a minute. */
 const FREED_MS_MAX = 1_500;
+/** What a full disk still has room for. */
+const LEFT_BYTES = 8 * 1_024;
 /** What an operating system may not have written yet when the power fails. */
 const TAIL_BYTES = [200, 20_000] as const;
 
@@ -109,9 +111,9 @@ async function writes(system: ChaosSystem, of: "redis" | "mysql"): Promise<boole
 export const fillDisk: Inject = async (system) => {
   const { disk } = system;
   if (!disk) throw new Error("there is no small disk here");
-  disk.small.fill();
+  const free = disk.small.fill(LEFT_BYTES);
   return async () => {
-    disk.small.free();
+    free();
     const server = system[disk.of];
     const deadline = performance.now() + FREED_MS_MAX;
     while (server.pid !== undefined && performance.now() < deadline) {

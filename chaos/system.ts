@@ -15,9 +15,14 @@ import { findDatabase, findRedis } from "../src/embedded/programs.ts";
 import { redisServer } from "../src/embedded/redis.ts";
 import { createLog } from "../src/log.ts";
 import { connectRedis, type Redis } from "../src/redis/client.ts";
+import {
+  mayMountDisks,
+  mountSmallDisk,
+  type SmallDisk,
+  unmountAllIn,
+} from "../test/harness/disk.ts";
+import { ensureFaketime, mayMoveClockOf } from "../test/harness/faketime.ts";
 import { Api } from "./api.ts";
-import { bears, clockMover, type MoveClock } from "./clock.ts";
-import { mountSmallDisk, type SmallDisk, unmount } from "./disk.ts";
 import { Random } from "./random.ts";
 import type { FaultKind } from "./schedule.ts";
 import { type Server, serverOf } from "./server.ts";
@@ -30,6 +35,8 @@ const DATABASE = "doorbuster";
 const SELLER = "chaos-seller";
 /** How long a statement of the harness may wait for those of the service. */
 const PATIENCE_MS = 30_000;
+/** More than the longest run needs. */
+const DISK_BYTES = 2 * 1_024 ** 3;
 const SERVERS = ["redis", "mysql"] as const;
 
 export const say = (text: string): void => console.error(text);
@@ -49,7 +56,6 @@ export interface ChaosSystem {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly disk: { readonly of: "redis" | "mysql"; readonly small: SmallDisk } | undefined;
-  readonly moveClock: MoveClock | undefined;
   /** Faults that this machine cannot do, with the reason. */
   readonly cannot: ReadonlyMap<FaultKind, string>;
   /** What ended though nobody ended it, one sentence each. */
@@ -62,8 +68,7 @@ export interface ChaosSystem {
 function makeFolder(): string {
   mkdirSync(RUNS, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(RUNS)) {
-    if (existsSync(`/proc/${name.split("-")[0]}`)) continue;
-    for (const server of SERVERS) unmount(join(RUNS, name, server));
+    if (!existsSync(`/proc/${name.split("-")[0]}`)) unmountAllIn(join(RUNS, name));
   }
   const folder = join(RUNS, `${process.pid}-${randomBytes(2).toString("hex")}`);
   mkdirSync(folder, { mode: 0o700 });
@@ -80,7 +85,7 @@ function keepLogs(folder: string): void {
   }
 }
 
-async function whatCannotBe(disk: unknown, move: MoveClock | undefined) {
+function whatCannotBe(disk: unknown) {
   const cannot = new Map<FaultKind, string>();
   if (!disk) cannot.set("disk full", "needs the right to mount a tmpfs");
   const programs = [
@@ -89,8 +94,7 @@ async function whatCannotBe(disk: unknown, move: MoveClock | undefined) {
     ["clock of mysql moved", findDatabase(undefined)?.path ?? ""],
   ] as const;
   for (const [kind, program] of programs) {
-    if (!move) cannot.set(kind, "needs libfaketime (Debian's package faketime)");
-    else if (!(await bears(move, program))) cannot.set(kind, "does not run under libfaketime");
+    if (!mayMoveClockOf(program)) cannot.set(kind, "does not run under libfaketime");
   }
   return cannot;
 }
@@ -119,6 +123,7 @@ interface Opening {
 /** Starts all of it and waits until both processes of the service listen. Leaves nothing behind when it throws. */
 export async function openSystem({ seed, service, stop }: Opening): Promise<ChaosSystem> {
   await ensureServers({ redis: true, mysql: true }, say);
+  await ensureFaketime(say);
   const folder = makeFolder();
   const closers: (() => Promise<void> | void)[] = [];
   const close = async (keep: boolean) => {
@@ -146,7 +151,7 @@ async function open(
     mysql: layoutOf(join(folder, "mysql")),
   };
   const of = new Random(seed, "disk").pick(SERVERS);
-  const small = mountSmallDisk(layouts[of].folder);
+  const small = mayMountDisks() ? mountSmallDisk(layouts[of].folder, DISK_BYTES) : undefined;
   if (small) closers.push(() => small.unmount());
   const through = { redis: [] as readonly string[], mysql: [] as readonly string[] };
   const optionsOf = (name: "redis" | "mysql", layout: Layout) => {
@@ -181,15 +186,14 @@ async function open(
   );
   closers.push(async () => void (await Promise.all(apis.map((api) => api.close()))));
   await Promise.all(apis.map((api) => api.start()));
-  const moveClock = await clockMover();
   return {
-    ...{ folder, secret, codeSecret, seller, apis, redisClient, moveClock, deaths, close },
+    ...{ folder, secret, codeSecret, seller, apis, redisClient, deaths, close },
     redis: serverOf("redis", redisPlain.process, through, deaths),
     mysql: serverOf("mysql", mysqlPlain.process, through, deaths),
     connect: () => openConnection(mysqlPlain.urlOf(DATABASE), { queryTimeoutMs: PATIENCE_MS }),
     databaseUrl: mysqlPlain.urlOf(DATABASE),
     redisUrl: redisPlain.url,
     disk: small && { of, small },
-    cannot: await whatCannotBe(small, moveClock),
+    cannot: whatCannotBe(small),
   };
 }

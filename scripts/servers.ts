@@ -3,11 +3,11 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { CannotStart } from "../src/embedded/errors.ts";
-import { ensureServers, installPackages } from "../src/embedded/install.ts";
+import { ensureServers } from "../src/embedded/install.ts";
 import { layoutOf } from "../src/embedded/layout.ts";
 import { mysqlServer } from "../src/embedded/mysql.ts";
-import { faketimeLibrary } from "../test/harness/faketime.ts";
+import { unmountAllIn } from "../test/harness/disk.ts";
+import { ensureFaketime } from "../test/harness/faketime.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname;
 const ALL = join(ROOT, ".data/test");
@@ -27,13 +27,17 @@ export const say = (text: string): void => console.log(text);
 function makeFolder(): string {
   mkdirSync(ALL, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(ALL)) {
-    if (!isAlive(Number(name.split("-")[0]))) {
-      rmSync(join(ALL, name), { recursive: true, force: true });
-    }
+    if (!isAlive(Number(name.split("-")[0]))) removeFolder(join(ALL, name));
   }
   const folder = join(ALL, `${process.pid}-${randomBytes(3).toString("hex")}`);
   mkdirSync(join(folder, "shared"), { recursive: true, mode: 0o700 });
   return folder;
+}
+
+/** With the disks that a test was killed with. */
+function removeFolder(folder: string): void {
+  unmountAllIn(folder);
+  rmSync(folder, { recursive: true, force: true });
 }
 
 function isAlive(pid: number): boolean {
@@ -45,18 +49,6 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Tests that move the clock of a server need a library; without it they are skipped. */
-async function ensureFaketime(): Promise<void> {
-  if (faketimeLibrary()) return;
-  try {
-    if (await installPackages(["libfaketime"], say)) return;
-  } catch (error) {
-    if (!(error instanceof CannotStart)) throw error;
-    say(error.message);
-  }
-  say("libfaketime is not on this machine: tests that move the clock of a server are skipped");
-}
-
 /**
  * Starts a server, or takes the one that DATABASE_URL names, hands it to `work`, and stops it. Throws
  * `CannotStart` when there is none to be had.
@@ -66,7 +58,7 @@ export async function withTestServers<Result>(
 ): Promise<Result> {
   const given = process.env.DATABASE_URL;
   await ensureServers({ redis: true, mysql: !given }, say);
-  await ensureFaketime();
+  await ensureFaketime(say);
   const folder = makeFolder();
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -84,6 +76,6 @@ export async function withTestServers<Result>(
     });
   } finally {
     await mysql?.process.stop();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }

@@ -3,13 +3,13 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
-import { bears, clockMover } from "../../chaos/clock.ts";
 import { createTokens } from "../../src/auth/token.ts";
 import { limits } from "../../src/limits.ts";
 import { saleKeys } from "../../src/redis/keys.ts";
 import { saleNameKey } from "../../src/sales/facts.ts";
 import { sales } from "../../src/sales/table.ts";
 import { startApi, TEST_SECRET, type TestApi } from "../harness/api.ts";
+import { clockOff, mayMoveClockOf } from "../harness/faketime.ts";
 import {
   freshName,
   grab,
@@ -27,10 +27,7 @@ import { until } from "../harness/until.ts";
 const MINUTE_MS = 60_000;
 const OFF_SECONDS = 600;
 
-const move = await clockMover();
-const movable = move !== undefined && (await bears(move, process.execPath));
-
-describe.skipIf(!movable)(
+describe.skipIf(!mayMoveClockOf(process.execPath))(
   "of three hosts one is ten minutes ahead and one ten minutes behind",
   () => {
     let apis: Record<"right" | "ahead" | "behind", TestApi>;
@@ -40,7 +37,7 @@ describe.skipIf(!movable)(
     beforeAll(async () => {
       const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
       const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
-      const under = (seconds: number) => ({ under: [...(move?.(seconds) ?? [])] });
+      const under = (seconds: number) => ({ under: clockOff(seconds) });
       const right = await startApi(settings);
       const [ahead, late] = await Promise.all([
         startApi(settings, under(OFF_SECONDS)),

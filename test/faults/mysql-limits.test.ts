@@ -1,16 +1,13 @@
 // MySQL is there and does not do what it should: it is slow, read-only, out of disk or out of connections.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, readFileSync } from "node:fs";
 import { sql } from "drizzle-orm";
 import { type Connection, createConnection } from "mysql2";
 import { openConnection } from "../../src/db/client.ts";
-import { layoutOf } from "../../src/embedded/layout.ts";
-import { ServerProcess } from "../../src/embedded/process.ts";
 import type { RedisServer } from "../../src/embedded/redis.ts";
 import { deadLetters } from "../../src/ledger/table.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
-import { maySmallDisk, smallDisk } from "../harness/disk.ts";
+import { mayMountDisks, mountSmallDisk } from "../harness/disk.ts";
 import {
   call,
   freshName,
@@ -160,41 +157,16 @@ describe("a MySQL that the service may use, and not administer", () => {
 });
 
 describe("a MySQL whose disk is full", () => {
-  /** Starts one in the usual way, then again with its data on a disk of this size. */
-  async function startOnSmallDisk(bytes: number) {
-    const folder = freshFolder("mysql");
-    const usual = await startMysql({ folder });
-    const command = readFileSync(`/proc/${usual.process.pid}/cmdline`, "utf8").split("\0");
-    await usual.process.stop();
-    const disk = await smallDisk(bytes, { folder, name: "mysql" });
-    cpSync(layoutOf(folder).mysql, disk.inside, { recursive: true });
-    const isReady = () =>
-      openConnection(usual.url).then(
-        async (connection) => {
-          await connection.close();
-          return true;
-        },
-        () => false,
-      );
-    const server = new ServerProcess(
-      {
-        ...{ name: "the database", command: [...disk.through, ...command.slice(0, -1)] },
-        ...{ socket: new URL(usual.url).searchParams.get("socketPath") ?? "", isReady },
-        logFile: layoutOf(folder).mysqlLog,
-      },
-      { keepUp: false, onSay: (text) => console.error(text) },
-    );
-    // While its disk is full it does not stop when it is asked to.
-    stopLater(() => server.kill("SIGKILL"));
-    await server.start();
-    return { disk, server, url: usual.url };
-  }
-
-  test.skipIf(!maySmallDisk)(
+  test.skipIf(!mayMountDisks())(
     "grabs go on, and with room again, and the server started again, all of them are rows",
     async () => {
       const redis: RedisServer = await startRedis();
-      const { disk, server, url } = await startOnSmallDisk(260 * 1024 * 1024);
+      const folder = freshFolder("mysql");
+      const disk = mountSmallDisk(folder, 260 * 1024 * 1024);
+      stopLater(async () => disk.unmount());
+      const { process: server, url } = await startMysql({ folder });
+      // While its disk is full it does not stop when it is asked to.
+      stopLater(() => server.kill("SIGKILL"));
       const settings = { REDIS_URL: redis.url, DATABASE_URL: url, RATE_LIMITS: "off" };
       const api = await startApi(settings);
       const past = await behind(settings);

@@ -3,18 +3,26 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Durability } from "../../src/config.ts";
 import { saleKeys, shardOf } from "../../src/redis/keys.ts";
-import { maySmallDisk, smallDisk } from "../harness/disk.ts";
+import { mayMountDisks, mountSmallDisk } from "../harness/disk.ts";
 import { type Engine, latestRecovery, startEngine } from "../harness/engine.ts";
 import { Customers } from "../harness/promises.ts";
-import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
+import {
+  freshDatabase,
+  freshFolder,
+  startRedis,
+  stopEverything,
+  stopLater,
+} from "../harness/servers.ts";
 import { until } from "../harness/until.ts";
 
 afterAll(stopEverything);
 
 async function startOnSmallDisk(durability: Durability) {
-  const disk = await smallDisk(4 * 1024 * 1024);
+  const folder = freshFolder("small");
+  const disk = mountSmallDisk(folder, 4 * 1024 * 1024);
+  stopLater(async () => disk.unmount());
   const [redis, database] = await Promise.all([
-    startRedis({ durability, folder: disk.folder, through: disk.through }),
+    startRedis({ durability, folder }),
     freshDatabase(),
   ]);
   const servers = { redisUrl: redis.url, databaseUrl: database.url };
@@ -37,7 +45,7 @@ async function crowdUntil(
 }
 
 describe("the disk is full", () => {
-  test.skipIf(!maySmallDisk)(
+  test.skipIf(!mayMountDisks())(
     "in durable mode Redis ends itself: 503, and with room again all that was confirmed is there",
     async () => {
       const { redis, engine, disk } = await startOnSmallDisk("durable");
@@ -54,7 +62,7 @@ describe("the disk is full", () => {
     },
   );
 
-  test.skipIf(!maySmallDisk)(
+  test.skipIf(!mayMountDisks())(
     "in fast mode Redis refuses writes: 503, and it goes on by itself once there is room",
     async () => {
       const { redis, engine, disk } = await startOnSmallDisk("fast");

@@ -1,58 +1,61 @@
-// A small disk that a server fills: a tmpfs in a mount namespace of its own, which nobody else sees and which is
-// gone with the process that holds it, however that ends. Only root may make one.
+// A small disk that can be filled: a tmpfs of its own for one server's folder. It is filled by making it as small
+// as what is on it, so that nothing has to be written, and freed by giving it its size back.
 
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { freshFolder, stopLater } from "./servers.ts";
-import { until } from "./until.ts";
+import { mkdirSync, readFileSync, statfsSync } from "node:fs";
+
+const ATTEMPTS = 20;
 
 export interface SmallDisk {
-  /** A folder in it is the disk, for programs that are run by `through`. */
-  readonly folder: string;
-  /** What those programs find there, as seen from outside. */
-  readonly inside: string;
-  /** The command that runs another one with the disk in its place. */
-  readonly through: readonly string[];
-  /** Takes what is left of the disk, but for `bytes`; the function gives it back. */
-  fill(bytes: number): () => void;
+  /** Leaves so many bytes, rounded up to a whole page; the function gives the rest back. */
+  fill(leftBytes: number): () => void;
+  /** At the latest when nobody uses it any more. */
+  unmount(): void;
 }
 
-/** Whether this process may make one. */
-export const maySmallDisk: boolean =
-  process.getuid?.() === 0 &&
-  !!Bun.which("nsenter") &&
-  Bun.spawnSync(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).exitCode === 0;
+const run = (...command: string[]): boolean =>
+  Bun.spawnSync(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode === 0;
 
-/** Makes a disk of this size in place of `folder/name`; it is there until the end of the test file. */
-export async function smallDisk(
-  bytes: number,
-  { folder = freshFolder("small"), name = "redis" }: { folder?: string; name?: string } = {},
-): Promise<SmallDisk> {
-  const data = join(folder, name);
-  mkdirSync(data, { recursive: true });
-  const script = `mount -t tmpfs -o size=${bytes} none "$1" && echo mounted && exec cat`;
-  const holder = Bun.spawn(["unshare", "--mount", "sh", "-c", script, "sh", data], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  stopLater(async () => {
-    holder.kill("SIGKILL");
-    await holder.exited;
-  });
-  const inside = `/proc/${holder.pid}/root${data}`;
-  await until("the disk", () => statfsSync(inside).blocks * statfsSync(inside).bsize === bytes);
+const unmount = (folder: string): void => {
+  if (!run("umount", folder)) run("umount", "--lazy", folder);
+};
+
+/** Takes away what is mounted in this folder, such as the disks of a run that was killed. */
+export function unmountAllIn(folder: string): void {
+  if (process.platform !== "linux") return;
+  const places = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => (line.split(" ")[1] ?? "").replaceAll("\\040", " "));
+  for (const place of places) if (place.startsWith(`${folder}/`)) unmount(place);
+}
+
+/** Whether this process may mount one. */
+export const mayMountDisks = (): boolean =>
+  process.platform === "linux" &&
+  process.getuid?.() === 0 &&
+  run("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt");
+
+/** Mounts one of this size on a folder. Throws where this process may not. */
+export function mountSmallDisk(folder: string, bytes: number): SmallDisk {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!run("mount", "-t", "tmpfs", "-o", `size=${bytes},mode=0700`, "doorbuster", folder)) {
+    throw new Error(`no disk could be mounted on ${folder}`);
+  }
+  const resize = (size: number) => run("mount", "-o", `remount,size=${size}`, folder);
+  const usedBytes = (): number => {
+    const { blocks, bfree, bsize } = statfsSync(folder);
+    return (blocks - bfree) * bsize;
+  };
+  const free = (): void => {
+    if (!resize(bytes)) throw new Error(`${folder} could not be freed`);
+  };
   return {
-    ...{ folder, inside, through: ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`] },
-    fill(left) {
-      const { bavail, bsize } = statfsSync(inside);
-      try {
-        writeFileSync(join(inside, "filler"), Buffer.alloc(bavail * bsize - left));
-      } catch (error) {
-        // A server may take some of it in the same moment; what is left has been taken all the same.
-        if ((error as { code?: unknown }).code !== "ENOSPC") throw error;
+    fill(leftBytes) {
+      // The server goes on writing in between: what is used by now may be more than what was asked for.
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (resize(usedBytes() + leftBytes)) return free;
       }
-      return () => rmSync(join(inside, "filler"));
+      throw new Error(`${folder} could not be filled`);
     },
+    unmount: () => unmount(folder),
   };
 }
