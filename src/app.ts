@@ -38,6 +38,8 @@ export interface AppDeps {
   v1Grab: V1Grab;
 }
 
+type AppRouter = Hono<{ Bindings: Server<unknown> | undefined }>;
+
 export interface App {
   /** `server` tells the address of the peer; without it all peers count as one. */
   fetch(request: Request, server?: Server<unknown>): Response | Promise<Response>;
@@ -53,7 +55,7 @@ function pathOf(request: Request): string {
 
 /** What /v1 answers by itself, all but its grab. */
 const OF_V1 = /^\/(?:v1|docs|problems)(?:\/|$)|^\/openapi\.json$/;
-const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
+const WITH_BODY = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Answers whatever no route takes: another method, a slash too many, or no such path. */
@@ -102,9 +104,21 @@ const v1Refusals = (log: Log): Refusals => ({
   failed: v1Failures(log),
 });
 
+/** Health is answered however busy the service is: a restart would not make it less so. */
+function mountHealth(hono: AppRouter, health: AppDeps["health"]) {
+  const livez = { method: "GET", pattern: "/livez" } as const;
+  const readyz = { method: "GET", pattern: "/readyz" } as const;
+  hono.get(livez.pattern, () => plain(200, "ok"));
+  hono.get(readyz.pattern, () => {
+    const state = health.ready();
+    return plain(state === "ok" || state === "degraded" ? 200 : 503, state);
+  });
+  return [livez, readyz];
+}
+
 export function createApp(deps: AppDeps): App {
   const { config, log, health, metrics, revocations, v1, v1Grab } = deps;
-  const hono = new Hono<{ Bindings: Server<unknown> | undefined }>({ getPath: pathOf });
+  const hono: AppRouter = new Hono({ getPath: pathOf });
   // Before the revoked tokens are known, one that was logged out would be let in.
   const admission = createAdmission(() => revocations.loaded());
   const [classic, ofV1] = [classicRefusals(log), v1Refusals(log)];
@@ -146,16 +160,6 @@ export function createApp(deps: AppDeps): App {
     }
   };
 
-  // Health is answered however busy the service is: a restart would not make it less so.
-  const livez = { method: "GET", pattern: "/livez" } as const;
-  const readyz = { method: "GET", pattern: "/readyz" } as const;
-  hono.get(livez.pattern, () => plain(200, "ok"));
-  hono.get(readyz.pattern, () => {
-    const state = health.ready();
-    return plain(state === "ok" || state === "degraded" ? 200 : 503, state);
-  });
-
-  const refuseUnmatched = unmatched([...routes, livez, readyz]);
   const grab = guarded(
     {
       ...{ method: "POST", pattern: "/v1/sales/:id/grab", bodiless: true },
@@ -164,6 +168,7 @@ export function createApp(deps: AppDeps): App {
     ofV1,
   );
   hono.post("/v1/sales/:id/grab", (c) => (isBareGrab(c.req.raw) ? grab(c) : behind(c)));
+  const refuseUnmatched = unmatched([...routes, ...mountHealth(hono, health)]);
   // Not as a route of its own: the grab would match it too, and with two handlers Hono composes them each time.
   hono.notFound((c) => {
     if (OF_V1.test(c.req.path)) return behind(c);
