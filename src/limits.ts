@@ -20,7 +20,11 @@ export function assertLimits(): void {
     "answers precede resets",
   );
   must(
-    limits.stopReadyGraceMs + limits.stopRequestsMs + limits.stopDrainMs + limits.stopDrainGraceMs <
+    limits.stopReadyGraceMs +
+      limits.stopRequestsMs +
+      limits.stopFinisherMs +
+      limits.stopDrainMs +
+      limits.stopDrainGraceMs <
       24_000,
     "a stop must end within 25 s",
   );

@@ -32,6 +32,7 @@ export const operationsLimits = {
   // Stopping.
   stopReadyGraceMs: 1_000,
   stopRequestsMs: 8_000,
+  stopFinisherMs: 2_000,
   stopDrainMs: 11_000,
   stopDrainGraceMs: 1_000,
   metricsWaitMs: 1_000,

@@ -58,10 +58,13 @@ export function createSaleParts(deps: SalePartsDeps) {
     stats: (saleId: number, owner: number | undefined) =>
       statsOf({ db, numbers, clock }, saleId, owner),
     notWarm: () => watch.notWarm(),
-    start(): () => void {
-      const stops = [startFinisher({ ...deps, changes }), watch.start()];
+    /** Returns how to stop, which waits for a change that is being finished. */
+    start(): () => Promise<void> {
+      const stopWatch = watch.start();
+      const stopFinisher = startFinisher({ ...deps, changes });
       return () => {
-        for (const stop of stops) stop();
+        stopWatch();
+        return stopFinisher();
       };
     },
   };

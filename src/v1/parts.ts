@@ -90,11 +90,11 @@ export function createV1Parts(deps: PartsDeps) {
     v1Grab,
     start: (): (() => Promise<void>) => {
       void warmUp({ db, log }, { sales: grabSales, templates });
-      const stopSweep = createSweep({ db, log }).start();
-      const stops = [answers.start(), startPurge(db, log), saleParts.start()];
-      return () => {
+      const waited = [createSweep({ db, log }).start(), saleParts.start()];
+      const stops = [answers.start(), startPurge(db, log)];
+      return async () => {
         for (const stop of stops) stop();
-        return stopSweep();
+        await Promise.all(waited.map((stop) => stop()));
       };
     },
   };
