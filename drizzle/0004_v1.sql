@@ -24,7 +24,7 @@ CREATE TABLE `service_keys` (
 --> statement-breakpoint
 CREATE TABLE `coupon_usage_logs` (
 	`id` bigint unsigned AUTO_INCREMENT NOT NULL,
-	`coupon_id` bigint unsigned NOT NULL,
+	`coupon_id` varchar(41) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
 	`action` varchar(16) NOT NULL,
 	`order_sn` varchar(64),
 	`original_amount` bigint unsigned,
@@ -35,13 +35,13 @@ CREATE TABLE `coupon_usage_logs` (
 );
 --> statement-breakpoint
 CREATE TABLE `coupons` (
-	`id` bigint unsigned AUTO_INCREMENT NOT NULL,
-	`code` varchar(32) NOT NULL,
+	`id` varchar(41) CHARACTER SET ascii COLLATE ascii_bin GENERATED ALWAYS AS (CONCAT(sale_id, '-', grant_no)) VIRTUAL,
+	`code` varchar(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
 	`user_id` bigint unsigned NOT NULL,
 	`sale_id` bigint unsigned NOT NULL,
 	`grant_no` bigint unsigned NOT NULL,
 	`template_id` bigint unsigned NOT NULL,
-	`state` varchar(16) NOT NULL DEFAULT 'unused',
+	`state` varchar(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'unused',
 	`valid_from` datetime(3),
 	`expires_at` datetime(3),
 	`order_sn` varchar(64),
@@ -52,9 +52,8 @@ CREATE TABLE `coupons` (
 	`discount_amount` bigint unsigned,
 	`used_at` datetime(3),
 	`granted_at` datetime(3) NOT NULL,
-	CONSTRAINT `coupons_id` PRIMARY KEY(`id`),
-	CONSTRAINT `coupons_code` UNIQUE(`code`),
-	CONSTRAINT `coupons_grant` UNIQUE(`sale_id`,`grant_no`)
+	`due_at` datetime(3) GENERATED ALWAYS AS (IF(state = 'locked', locked_until, expires_at)) STORED,
+	CONSTRAINT `coupons_sale_id_grant_no_pk` PRIMARY KEY(`sale_id`,`grant_no`)
 );
 --> statement-breakpoint
 CREATE TABLE `template_users` (
@@ -143,9 +142,8 @@ ALTER TABLE `sales` ADD CONSTRAINT `sales_request` UNIQUE(`request_key`);--> sta
 ALTER TABLE `templates` ADD CONSTRAINT `templates_request` UNIQUE(`request_key`);--> statement-breakpoint
 CREATE INDEX `refresh_tokens_expiry` ON `refresh_tokens` (`expires_at`);--> statement-breakpoint
 CREATE INDEX `coupon_usage_logs_coupon` ON `coupon_usage_logs` (`coupon_id`);--> statement-breakpoint
-CREATE INDEX `coupons_user` ON `coupons` (`user_id`,`sale_id`,`grant_no`);--> statement-breakpoint
-CREATE INDEX `coupons_expiry` ON `coupons` (`state`,`expires_at`);--> statement-breakpoint
-CREATE INDEX `coupons_lock` ON `coupons` (`state`,`locked_until`);--> statement-breakpoint
+CREATE INDEX `coupons_user` ON `coupons` (`user_id`,`sale_id`,`grant_no`,`code`);--> statement-breakpoint
+CREATE INDEX `coupons_due` ON `coupons` (`state`,`due_at`);--> statement-breakpoint
 CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
 CREATE INDEX `sales_template` ON `sales` (`template_id`);--> statement-breakpoint
 CREATE INDEX `users_tokens_valid_from` ON `users` (`tokens_valid_from`);

@@ -108,7 +108,7 @@ describe("a coupon", () => {
     const over = await make({ expiresInMs: -1 });
     const early = await make({ expiresInMs: 1e6 }, await makeTemplate(shop.db, { name: "early" }));
     await shop.db.execute(
-      `UPDATE coupons SET valid_from = UTC_TIMESTAMP(3) + INTERVAL 1 DAY WHERE id = ${early.id}`,
+      `UPDATE coupons SET valid_from = UTC_TIMESTAMP(3) + INTERVAL 1 DAY WHERE code = '${early.code}'`,
     );
     for (const wish of [LOCK, use(1)]) {
       expect(await asked(wish, freshOrder(), over)).toBe("expired");

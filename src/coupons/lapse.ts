@@ -3,11 +3,11 @@
 // treats them so anyway; only the counters need somebody to do it. Any number of processes may: rows that another
 // one has in hand are skipped.
 
-import { and, asc, eq, inArray, type SQL } from "drizzle-orm";
+import { and, asc, eq, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { settle } from "./counters.ts";
-import { isOver, lockRanOut } from "./row.ts";
+import { areAt } from "./row.ts";
 import { writeLog } from "./steps.ts";
 import { coupons } from "./table.ts";
 import { transact } from "./transact.ts";
@@ -15,12 +15,14 @@ import { transact } from "./transact.ts";
 const ACTOR = "sweep";
 
 const due = (state: "locked" | "unused", ...conditions: (SQL | undefined)[]) =>
-  and(eq(coupons.state, state), ...conditions);
+  and(eq(coupons.state, state), sql`${coupons.dueAt} <= UTC_TIMESTAMP(3)`, ...conditions);
 
-const pick = (tx: Transaction, where: SQL | undefined, order: SQL | typeof coupons.expiresAt) =>
+const pick = (tx: Transaction, where: SQL | undefined) =>
   tx
     .select({
       id: coupons.id,
+      saleId: coupons.saleId,
+      grantNo: coupons.grantNo,
       userId: coupons.userId,
       templateId: coupons.templateId,
       orderSn: coupons.orderSn,
@@ -28,7 +30,7 @@ const pick = (tx: Transaction, where: SQL | undefined, order: SQL | typeof coupo
     })
     .from(coupons)
     .where(where)
-    .orderBy(asc(order))
+    .orderBy(asc(coupons.dueAt))
     .limit(limits.couponSweepBatch)
     .for("update", { skipLocked: true });
 
@@ -44,17 +46,15 @@ export const freeLapsed = (
     const { templateId, userId } = only;
     const lapsed = due(
       "locked",
-      lockRanOut,
       templateId === undefined ? undefined : eq(coupons.templateId, templateId),
       userId === undefined ? undefined : eq(coupons.userId, userId),
     );
-    const rows = await pick(tx, lapsed, coupons.lockedUntil);
+    const rows = await pick(tx, lapsed);
     if (rows.length === 0) return { result: 0, keep: false };
-    const ids = rows.map(({ id }) => id);
     await tx
       .update(coupons)
       .set({ state: "unused", orderSn: null, byService: false, lockedUntil: null, reserved: 0 })
-      .where(and(inArray(coupons.id, ids), due("locked", lockRanOut)));
+      .where(and(areAt(rows), due("locked")));
     await writeLog(
       tx,
       rows.map(({ id, orderSn }) => ({ couponId: id, action: "lapse", orderSn, actor: ACTOR })),
@@ -70,16 +70,15 @@ export const freeLapsed = (
 /** Marks unused coupons whose time is over, at most `couponSweepBatch`. Returns how many. Throws MySQL's error. */
 export const expireOver = (db: Database): Promise<number> =>
   transact(db, async (tx) => {
-    const rows = await pick(tx, due("unused", isOver), coupons.expiresAt);
+    const rows = await pick(tx, due("unused"));
     if (rows.length === 0) return { result: 0, keep: false };
-    const ids = rows.map(({ id }) => id);
     await tx
       .update(coupons)
       .set({ state: "expired" })
-      .where(and(inArray(coupons.id, ids), due("unused", isOver)));
+      .where(and(areAt(rows), due("unused")));
     await writeLog(
       tx,
-      ids.map((couponId) => ({ couponId, action: "expire", orderSn: null, actor: ACTOR })),
+      rows.map(({ id: couponId }) => ({ couponId, action: "expire", orderSn: null, actor: ACTOR })),
     );
     return { result: rows.length, keep: true };
   });

@@ -67,20 +67,20 @@ function whole(value: number): string {
   return String(value);
 }
 
-// Only the ids, which the index on the user has beside its order; what is shown of them is said once for all.
+// Only the places, which are in the index on the user; what is shown of them is said once for all.
 function pageSql({ userId, state, after, count }: Listing, part: number): string {
   const behind = after
     ? ` AND (sale_id < ${whole(after.saleId)}
         OR (sale_id = ${whole(after.saleId)} AND grant_no < ${whole(after.number)}))`
     : "";
   const inState = state === undefined ? "" : ` AND ${CONDITIONS[state]}`;
-  return `(SELECT ${part} AS part, id FROM coupons WHERE user_id = ${whole(userId)}${behind}${inState}
+  return `(SELECT ${part} AS part, sale_id, grant_no FROM coupons WHERE user_id = ${whole(userId)}${behind}${inState}
     ORDER BY sale_id DESC, grant_no DESC LIMIT ${whole(count)})`;
 }
 
 function recentSql({ userId, recent }: Listing, part: number): string {
   const pairs = recent.map(({ saleId, number }) => `(${whole(saleId)}, ${whole(number)})`);
-  return `(SELECT ${part} AS part, id FROM coupons
+  return `(SELECT ${part} AS part, sale_id, grant_no FROM coupons
     WHERE user_id = ${whole(userId)} AND (sale_id, grant_no) IN (${pairs.join(", ")}))`;
 }
 
@@ -94,7 +94,7 @@ export async function readListings(db: Database, listings: readonly Listing[]): 
   const found = parts.join(" UNION ALL ");
   const [rows] = await db.execute(
     sql.raw(`SELECT part, ${COLUMNS} FROM (${found}) AS found
-    STRAIGHT_JOIN coupons ON coupons.id = found.id`),
+    STRAIGHT_JOIN coupons USING (sale_id, grant_no)`),
   );
   const pages = listings.map(() => ({ rows: [] as ListedRow[], recorded: new Set<string>() }));
   for (const row of rows as unknown as ListedRow[]) {

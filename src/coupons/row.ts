@@ -2,7 +2,7 @@
 // templates promise. Whoever decides something about a coupon decides it from one such reading, and then makes the
 // change by an UPDATE that demands that the coupon is still so (steps.ts).
 
-import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
+import { and, eq, inArray, or, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { templates } from "../templates/table.ts";
 import { coupons } from "./table.ts";
@@ -19,6 +19,35 @@ export const lockRuns = sql`${coupons.lockedUntil} > ${NOW}`;
 export const lockRanOut = sql`${coupons.lockedUntil} <= ${NOW}`;
 export const isOver = sql`(${coupons.expiresAt} IS NOT NULL AND ${coupons.expiresAt} <= ${NOW})`;
 export const isEarly = sql`(${coupons.validFrom} IS NOT NULL AND ${coupons.validFrom} > ${NOW})`;
+
+/** Where a coupon is: its grant. */
+export interface CouponPlace {
+  readonly saleId: number;
+  readonly grantNo: number;
+}
+
+export const isAt = ({ saleId, grantNo }: CouponPlace): SQL[] => [
+  eq(coupons.saleId, saleId),
+  eq(coupons.grantNo, grantNo),
+];
+
+/** The coupons at these places, at least one; said in a way that both servers find by the primary key. */
+export const areAt = (places: readonly CouponPlace[]): SQL | undefined =>
+  or(
+    ...[...Map.groupBy(places, ({ saleId }) => saleId)].map(([saleId, ofSale]) =>
+      and(
+        eq(coupons.saleId, saleId),
+        inArray(
+          coupons.grantNo,
+          ofSale.map(({ grantNo }) => grantNo),
+        ),
+      ),
+    ),
+  );
+
+/** The one order in which coupons are changed, or two changes that overlap could wait for each other. */
+export const byPlace = (a: CouponPlace, b: CouponPlace): number =>
+  a.saleId - b.saleId || a.grantNo - b.grantNo;
 
 const flag = (condition: SQL) => sql`IF(${condition}, 1, 0)`.mapWith(Boolean);
 

@@ -1,7 +1,7 @@
 // Locking, using and giving back coupons, one or several at once, all or none.
 //
 // One reading tells what each coupon needs (plan.ts); most refusals and repeats end there. Then one transaction
-// takes the steps (steps.ts), in the order of the coupons' ids, and counts them (counters.ts). If a coupon is no
+// takes the steps (steps.ts), in the order of the coupons' places, and counts them (counters.ts). If a coupon is no
 // longer as it was read, nothing is changed and all begins anew with another reading. No lock is held between the
 // reading and the change, so nothing is left behind by a process that dies.
 
@@ -13,7 +13,7 @@ import { type Settled, settle } from "./counters.ts";
 import { type Coupon, couponOf } from "./coupon.ts";
 import { freeLapsed } from "./lapse.ts";
 import { planWish, type Refusal, type Step, type Wish } from "./plan.ts";
-import { type CouponRow, readCoupons } from "./row.ts";
+import { byPlace, type CouponRow, readCoupons } from "./row.ts";
 import { type LogLine, takeStep, writeLog } from "./steps.ts";
 import { transact } from "./transact.ts";
 
@@ -72,8 +72,7 @@ async function execute(
   { userId, actor, byService }: Acting,
   orderSn: string,
 ): Promise<Executed> {
-  // One order for everybody, or two lists that overlap could wait for each other.
-  const sorted = planned.toSorted((a, b) => a.row.id - b.row.id);
+  const sorted = planned.toSorted((a, b) => byPlace(a.row, b.row));
   for (const { row, steps } of sorted) {
     for (const step of steps) {
       if (!(await takeStep(tx, row, step, { orderSn, byService }))) return { kind: "moved" };

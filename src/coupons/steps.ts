@@ -6,7 +6,7 @@ import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
 import { secondsFromNow } from "../db/columns.ts";
 import type { Step } from "./plan.ts";
-import { isEarly, isOver, lockRanOut, lockRuns } from "./row.ts";
+import { type CouponPlace, isAt, isEarly, isOver, lockRanOut, lockRuns } from "./row.ts";
 import { coupons, couponUsageLogs } from "./table.ts";
 
 const FREE = {
@@ -70,7 +70,7 @@ function updateOf(step: Step, { orderSn, byService }: Taker): { demands: SQL[]; 
 /** False when the coupon is no longer as the step demands; nothing has changed then. Throws MySQL's error. */
 export async function takeStep(
   tx: Transaction,
-  coupon: { readonly id: number; readonly userId: number },
+  coupon: CouponPlace & { readonly userId: number },
   step: Step,
   taker: Taker,
 ): Promise<boolean> {
@@ -78,13 +78,13 @@ export async function takeStep(
   const [result] = await tx
     .update(coupons)
     .set(set)
-    .where(and(eq(coupons.id, coupon.id), eq(coupons.userId, coupon.userId), ...demands));
+    .where(and(...isAt(coupon), eq(coupons.userId, coupon.userId), ...demands));
   return result.affectedRows === 1;
 }
 
 /** One line of a coupon's history. */
 export interface LogLine {
-  readonly couponId: number;
+  readonly couponId: string;
   readonly action: Step["action"] | "expire";
   readonly orderSn: string | null;
   /** Of a use, and of the use that a revert takes back. */

@@ -1,29 +1,40 @@
+import { sql } from "drizzle-orm";
 import {
   boolean,
+  customType,
   index,
   int,
   mysqlTable,
   primaryKey,
-  uniqueIndex,
   varchar,
 } from "drizzle-orm/mysql-core";
-import { id, instant } from "../db/columns.ts";
+import { id, instant, plainText } from "../db/columns.ts";
+
+/** The name of a coupon in its history. MariaDB has no NOT NULL for what is generated, so only the type says it. */
+const couponId = customType<{ data: string; driverData: string; notNull: true }>({
+  dataType: () => "varchar(41) CHARACTER SET ascii COLLATE ascii_bin",
+});
 
 /**
  * What a grant of a coupon sale becomes; written with the grant, in one transaction. A coupon is changed by one
  * conditional UPDATE that names the state it must be in, together with a row in `coupon_usage_logs`.
+ *
+ * Every grant that is sold pays for each index here, so there are three. The primary key is the grant's: a number has
+ * one coupon, a sale's coupons are in the order of its grants, and are written at the table's end. A code has no index
+ * of its own: it follows from sale, number and user, and is looked for among its user's coupons only.
  */
 export const coupons = mysqlTable(
   "coupons",
   {
-    id: id("id").autoincrement().primaryKey(),
-    code: varchar("code", { length: 32 }).notNull(),
+    /** Sale and number in one, "7-31": what its history calls it. Not stored, and no way to find it. */
+    id: couponId("id").generatedAlwaysAs(sql`CONCAT(sale_id, '-', grant_no)`, { mode: "virtual" }),
+    code: plainText("code", { length: 32 }).notNull(),
     userId: id("user_id").notNull(),
     saleId: id("sale_id").notNull(),
     grantNo: id("grant_no").notNull(),
     templateId: id("template_id").notNull(),
     /** unused, locked, used or expired. A lock that ran out counts as unused before anybody has said so here. */
-    state: varchar("state", { length: 16 }).notNull().default("unused"),
+    state: plainText("state", { length: 16 }).notNull().default("unused"),
     /** Usable from here and before there; NULL is without a bound. */
     validFrom: instant("valid_from"),
     expiresAt: instant("expires_at"),
@@ -39,15 +50,18 @@ export const coupons = mysqlTable(
     discountAmount: id("discount_amount"),
     usedAt: instant("used_at"),
     grantedAt: instant("granted_at").notNull(),
+    /** When the sweep has to look at it: the end of its lock, or of its time. */
+    dueAt: instant("due_at").generatedAlwaysAs(
+      sql`IF(state = 'locked', locked_until, expires_at)`,
+      { mode: "stored" },
+    ),
   },
   (table) => [
-    uniqueIndex("coupons_code").on(table.code),
-    uniqueIndex("coupons_grant").on(table.saleId, table.grantNo),
-    // The order of a wallet.
-    index("coupons_user").on(table.userId, table.saleId, table.grantNo),
+    primaryKey({ columns: [table.saleId, table.grantNo] }),
+    // The order of a wallet. The code is there so that a user's coupon is found by it without a look at the others.
+    index("coupons_user").on(table.userId, table.saleId, table.grantNo, table.code),
     // What the sweep looks for: what is over, and locks that ran out.
-    index("coupons_expiry").on(table.state, table.expiresAt),
-    index("coupons_lock").on(table.state, table.lockedUntil),
+    index("coupons_due").on(table.state, table.dueAt),
   ],
 );
 
@@ -56,7 +70,7 @@ export const couponUsageLogs = mysqlTable(
   "coupon_usage_logs",
   {
     id: id("id").autoincrement().primaryKey(),
-    couponId: id("coupon_id").notNull(),
+    couponId: couponId("coupon_id").notNull(),
     /** lock, confirm, unlock, use, revert, expire, or lapse when a lock ran out. */
     action: varchar("action", { length: 16 }).notNull(),
     orderSn: varchar("order_sn", { length: 64 }),

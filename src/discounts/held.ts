@@ -137,7 +137,12 @@ export async function readOpen(db: Database, asked: Asked, most: number): Promis
     or(sql`NOT ${isOver}`, ownLock),
   );
   const rows = await select(db, open)
-    .orderBy(sql`${coupons.expiresAt} IS NULL`, asc(coupons.expiresAt), asc(coupons.id))
+    .orderBy(
+      sql`${coupons.expiresAt} IS NULL`,
+      asc(coupons.expiresAt),
+      asc(coupons.saleId),
+      asc(coupons.grantNo),
+    )
     .limit(most);
   return walletOf(db, asked, rows);
 }

@@ -2,7 +2,8 @@
 // be a promise that nobody can keep, a coupon without its grant a gift. What keeps a coupon from being written goes
 // to `dead_letters`; the grant stands, and the audit says what is missing.
 
-import { inArray, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
+import { areAt } from "../coupons/row.ts";
 import { coupons } from "../coupons/table.ts";
 import type { Transaction } from "../db/client.ts";
 import type { LedgerGrant } from "./entry.ts";
@@ -77,12 +78,7 @@ async function withoutWritten(tx: Transaction, made: readonly Coupon[]): Promise
   const rows = await tx
     .select()
     .from(coupons)
-    .where(
-      inArray(
-        coupons.code,
-        made.map(({ code }) => code),
-      ),
-    );
+    .where(areAt(made.map(({ row }) => row)));
   const written = new Set(
     rows.map(({ saleId, grantNo, userId, code }) => placeOf(saleId, grantNo, userId, code)),
   );

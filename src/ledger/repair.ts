@@ -83,7 +83,7 @@ function missingAfter(
       and(
         ...[eq(grants.saleId, saleId), gt(grants.grantNo, after)],
         sql`${grants.grantNo} <= ${after + limits.couponRepairNumbersPerBatch}`,
-        ...[eq(grants.state, "granted"), isNull(grants.returnedAt), isNull(coupons.id)],
+        ...[eq(grants.state, "granted"), isNull(grants.returnedAt), isNull(coupons.grantNo)],
       ),
     )
     .orderBy(asc(grants.grantNo));

@@ -41,7 +41,7 @@ export async function makeTemplate(db: Database, fields: Partial<Template> = {})
 }
 
 export interface TestCoupon {
-  readonly id: number;
+  readonly id: string;
   readonly code: string;
   readonly userId: number;
   readonly templateId: number;
@@ -58,11 +58,11 @@ export async function makeCoupon(
   const grantNo = freshNumber();
   const code = codeFor(grantNo);
   const inMs = (ms: number) => sql`UTC_TIMESTAMP(3) + INTERVAL ${ms * 1_000} MICROSECOND`;
-  const [result] = await db.insert(coupons).values({
+  await db.insert(coupons).values({
     ...{ code, userId, saleId: templateId, grantNo, templateId, grantedAt: inMs(0) },
     expiresAt: expiresInMs === undefined ? null : inMs(expiresInMs),
   });
-  return { id: result.insertId, code, userId, templateId };
+  return { id: `${templateId}-${grantNo}`, code, userId, templateId };
 }
 
 /** Gives as many coupons, all to one user or each to another; no more at a time than the pool lets in. */
