@@ -38,11 +38,13 @@ export function callScript(
 async function send(
   redis: Redis,
   fill: (pipeline: ChainableCommander) => void,
+  isHarmless: (error: Error) => boolean = () => false,
 ): Promise<unknown[] | Error> {
   const pipeline = redis.pipeline();
   fill(pipeline);
   const replies = (await pipeline.exec()) ?? [];
-  return replies.find(([error]) => error)?.[0] ?? replies.map(([, reply]) => reply);
+  const failed = replies.find(([error]) => error && !isHarmless(error));
+  return failed?.[0] ?? replies.map(([error, reply]) => (error ? undefined : reply));
 }
 
 /**
@@ -59,6 +61,19 @@ export async function readMany(
     await redis.script("LOAD", script.text).catch(() => undefined);
     replies = await send(redis, fill);
   }
+  if (replies instanceof Error) throw new RedisAway("a reading failed", { cause: replies });
+  return replies;
+}
+
+/**
+ * As `readMany`, for commands on one key each: undefined for a key of another type than the command's, which somebody
+ * else has put there. It costs whoever needs that key, and not all that are read with it.
+ */
+export async function readEach(
+  redis: Redis,
+  fill: (pipeline: ChainableCommander) => void,
+): Promise<unknown[]> {
+  const replies = await send(redis, fill, ({ message }) => message.startsWith("WRONGTYPE"));
   if (replies instanceof Error) throw new RedisAway("a reading failed", { cause: replies });
   return replies;
 }

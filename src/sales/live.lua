@@ -6,15 +6,18 @@
 --
 -- KEYS   1.. sales (hash), then sellers' versions (string)
 -- ARGV   1 how many of the keys are sales
--- Reply  one text of words: "total granted returned" per sale, then a version per seller; "-" for what is missing
+-- Reply  one text of words: "total granted returned" per sale, then a version per seller; "-" for what is missing, and
+--        for all of a sale whose key is of another type or whose counters are no numbers: it costs that sale alone
 local sales = tonumber(ARGV[1])
 local words = {}
 for place, key in ipairs(KEYS) do
   if place <= sales then
-    local found = redis.call("HMGET", key, "total", "granted", "returned")
-    words[#words + 1] = found[1] or "-"
-    words[#words + 1] = found[2] or "-"
-    words[#words + 1] = found[3] or "-"
+    local found = redis.pcall("HMGET", key, "total", "granted", "returned")
+    local total, granted, returned = found[1], found[2], found[3]
+    local whole = total and granted and returned and not string.find(total .. granted .. returned, "%D")
+    words[#words + 1] = whole and total or "-"
+    words[#words + 1] = whole and granted or "-"
+    words[#words + 1] = whole and returned or "-"
   else
     words[#words + 1] = redis.call("GET", key) or "-"
   end

@@ -13,7 +13,7 @@ import { type Counter, counterOf, type SellerPage } from "./page.ts";
 export interface LivePage {
   /** The seller's version, or null where none stands. */
   readonly version: string | null;
-  /** By the order of the page; undefined where Redis does not have the sale. */
+  /** By the order of the page; undefined where Redis does not have the sale whole. */
   readonly counters: readonly (Counter | undefined)[];
   /** The page as text, once somebody has made it. */
   text?: Promise<string> | string;
@@ -39,11 +39,13 @@ function takeReply(reply: string, shard: ShardRead, drafts: readonly Draft[]): v
   let word = 0;
   for (let at = 0; at < places.length; at += 2, word += 3) {
     const draft = drafts[places[at] as number] as Draft;
-    const total = words[word] as string;
-    draft.counters[places[at + 1] as number] =
-      total === "-"
-        ? undefined
-        : counterOf(Number(total), Number(words[word + 1]), Number(words[word + 2]));
+    const total = Number(words[word]);
+    const granted = Number(words[word + 1]);
+    const returned = Number(words[word + 2]);
+    // Digits or "-" are all that the script gives; of what is too long for a number it is the sum that shows it.
+    draft.counters[places[at + 1] as number] = Number.isSafeInteger(total + granted + returned)
+      ? counterOf(total, granted, returned)
+      : undefined;
   }
   for (const page of pages) {
     const version = words[word++] as string;

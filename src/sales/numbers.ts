@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
 import { saleKeys } from "../redis/keys.ts";
-import { readMany } from "../redis/reading.ts";
+import { readEach } from "../redis/reading.ts";
 import { countIn, countOrNullIn, instantIn } from "./fields.ts";
 
 export interface SaleNumbers {
@@ -71,12 +71,12 @@ export function createLiveNumbers({ redis, clock }: { redis: Redis; clock: Clock
       const asOf = clock.now();
       const dropsBefore = drops;
       const ids = [...new Set(requests.flat())];
-      const replies = await readMany(redis, (pipeline) => {
+      const replies = await readEach(redis, (pipeline) => {
         for (const id of ids) pipeline.hmget(saleKeys(id).sale, ...FIELDS);
       });
       const found = new Map<number, SaleNumbers>();
       for (const [place, id] of ids.entries()) {
-        const numbers = numbersOf(replies[place] as (string | null)[], asOf);
+        const numbers = numbersOf((replies[place] ?? []) as (string | null)[], asOf);
         if (!numbers) continue;
         found.set(id, numbers);
         if (drops === dropsBefore) known.set(id, numbers);
