@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { openConnection } from "../../src/db/client.ts";
 import { deadLetters, grants, shards } from "../../src/ledger/table.ts";
-import { shardKeys, shardOf } from "../../src/redis/keys.ts";
+import { capturePositionKey, shardKeys, shardOf } from "../../src/redis/keys.ts";
 import { sales } from "../../src/sales/table.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
 import {
@@ -51,6 +51,8 @@ beforeAll(async () => {
 beforeEach(async () => {
   link.proxy.heal();
   await untilWell(api.url);
+  // What reads the binlog without a position has all caches emptied; without MySQL they would stay empty.
+  await until("a position", async () => (await past.redis.exists(capturePositionKey)) === 1);
 });
 afterAll(stopEverything);
 
