@@ -6,7 +6,7 @@ import { limits } from "../src/limits.ts";
 import { saleKeys, shardOf } from "../src/redis/keys.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { grab, mintCustomer, newCoupon, newUser } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 
@@ -17,8 +17,7 @@ let api: TestApi;
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, mysql] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: mysql.url };
+  const { settings } = await startStores();
   api = await startApi(settings);
   past = await behind(settings);
 });

@@ -17,7 +17,7 @@ import {
 } from "./harness/http.ts";
 import { residentBytes } from "./harness/memory.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 
 const AMOUNT = 1_000;
 let api: TestApi;
@@ -27,8 +27,8 @@ let coupon: TestCoupon;
 let sold = 0;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  api = await startApi({ REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" });
+  const { settings } = await startStores({ RATE_LIMITS: "off" });
+  api = await startApi(settings);
   url = api.url;
   seller = await newUser(url, "seller");
   coupon = await newCoupon(url, seller, AMOUNT);

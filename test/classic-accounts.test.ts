@@ -6,15 +6,14 @@ import { limits } from "../src/limits.ts";
 import { startApi, TEST_SECRET, type TestApi } from "./harness/api.ts";
 import { call, freshName, logIn, newUser, tally } from "./harness/http.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
 let url: string;
 let other: TestApi;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   const one = await startApi(settings);
   other = await startApi(settings);
   url = one.url;

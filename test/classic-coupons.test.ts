@@ -14,7 +14,7 @@ import {
   tally,
 } from "./harness/http.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 
 let url: string;
 /** A process of the other dialect. */
@@ -22,8 +22,7 @@ let url200: string;
 let seller: TestUser;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   ({ url } = await startApi(settings));
   ({ url: url200 } = await startApi({ ...settings, CLASSIC_GRAB_STATUS: "200" }));
   seller = await newUser(url, "seller");

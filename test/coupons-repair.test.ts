@@ -11,14 +11,13 @@ import { sales } from "../src/sales/table.ts";
 import { runAudit, runCli } from "./harness/cli.ts";
 import { crowd, type Engine, startEngine, untilRows } from "./harness/engine.ts";
 import { couponsOf, lettersOf } from "./harness/ledger.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 
 let servers: { redisUrl: string; databaseUrl: string };
 let engine: Engine;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  servers = { redisUrl: redis.url, databaseUrl: database.url };
+  ({ servers } = await startStores());
   // What is damaged here must not be looked at before it is repaired.
   engine = await startEngine(servers, { auditMs: 3_600_000 });
 });

@@ -18,7 +18,7 @@ import {
   type TestUser,
   tally,
 } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 
@@ -28,8 +28,7 @@ let apis: TestApi[];
 let seller: TestUser;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  ({ settings } = await startStores({ RATE_LIMITS: "off" }));
   apis = [await startApi(settings), await startApi(settings)];
   past = await behind(settings);
   seller = await newUser(urlOf(0), "seller");

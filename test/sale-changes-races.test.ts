@@ -14,14 +14,13 @@ import {
   sales,
 } from "../src/sales/table.ts";
 import { crowd, type Engine, startEngine, untilRows } from "./harness/engine.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
 let engine: Engine;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const servers = { redisUrl: redis.url, databaseUrl: database.url };
+  const { servers } = await startStores();
   engine = await startEngine(servers, { auditMs: 3_600_000 });
 });
 afterAll(stopEverything);

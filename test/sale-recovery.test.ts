@@ -10,15 +10,14 @@ import { pauseSale } from "../src/sales/state.ts";
 import { outbox, type SaleAction, type SaleChange, sales } from "../src/sales/table.ts";
 import { runCli } from "./harness/cli.ts";
 import { crowd, type Engine, latestRecovery, startEngine, untilRows } from "./harness/engine.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
 let engine: Engine;
 let servers: { redisUrl: string; databaseUrl: string };
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  servers = { redisUrl: redis.url, databaseUrl: database.url };
+  ({ servers } = await startStores());
   // The audit would pause what these tests lose.
   engine = await startEngine(servers, { auditMs: 3_600_000 });
 });

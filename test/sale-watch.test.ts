@@ -9,7 +9,7 @@ import { createSaleWatch } from "../src/sales/watch.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { newSale as rowOfSale } from "./harness/ledger.ts";
 import { inMs, makeSale, mint } from "./harness/sellers.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 
@@ -17,8 +17,7 @@ let apis: TestApi[];
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   apis = [await startApi(settings), await startApi(settings)];
   past = await behind(settings);
 });

@@ -13,14 +13,14 @@ import {
   stopWriting,
   untilRows,
 } from "./harness/engine.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
 let engine: Engine;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  engine = await startEngine({ redisUrl: redis.url, databaseUrl: database.url });
+  const { servers } = await startStores();
+  engine = await startEngine(servers);
 });
 afterAll(stopEverything);
 

@@ -9,7 +9,7 @@ import { users } from "../src/users/table.ts";
 import { codeOf, logInV1, newAccount, refresh, signIn, statusOf } from "./harness/accounts.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { call, freshName, logIn, tally } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
@@ -19,8 +19,7 @@ let other: TestApi;
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, other] = await Promise.all([startApi(settings), startApi(settings)]);
   past = await behind(settings);
 });

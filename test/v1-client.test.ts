@@ -6,15 +6,14 @@ import type { V1 } from "../src/v1/app.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { mintCustomer } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 
 let api: TestApi;
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, past] = await Promise.all([startApi(settings), behind(settings)]);
 });
 afterAll(stopEverything);

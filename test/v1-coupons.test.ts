@@ -13,7 +13,7 @@ import {
   type TestCoupon,
 } from "./harness/coupons.ts";
 import { mintCustomer } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { v1 } from "./harness/v1.ts";
 
@@ -23,8 +23,7 @@ let service: string;
 let templateId: number;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, past] = await Promise.all([startApi(settings), behind(settings)]);
   const made = await createServiceKey(past.db, "checkout");
   service = typeof made === "string" ? made : made.key;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { letExpire, makeCoupons, makeTemplate, type TestCoupon } from "./harness/coupons.ts";
 import { mintCustomer } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { v1 } from "./harness/v1.ts";
 
@@ -12,8 +12,7 @@ let api: TestApi;
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, past] = await Promise.all([startApi(settings), behind(settings)]);
 });
 afterAll(stopEverything);

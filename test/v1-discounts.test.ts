@@ -8,7 +8,7 @@ import { limits } from "../src/limits.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { letLockRunOut, makeCoupon, makeCoupons, makeTemplate } from "./harness/coupons.ts";
 import { mintCustomer } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { v1 } from "./harness/v1.ts";
 
@@ -17,8 +17,7 @@ let past: Behind;
 let service: string;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, past] = await Promise.all([startApi(settings), behind(settings)]);
   const made = await createServiceKey(past.db, "checkout");
   service = typeof made === "string" ? made : made.key;

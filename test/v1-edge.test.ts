@@ -3,14 +3,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { mintCustomer } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  api = await startApi({ REDIS_URL: redis.url, DATABASE_URL: database.url });
+  const { settings } = await startStores();
+  api = await startApi(settings);
 });
 afterAll(stopEverything);
 

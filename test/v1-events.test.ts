@@ -9,7 +9,13 @@ import { startApi, type TestApi } from "./harness/api.ts";
 import { askRaw, type Watching, watchSale } from "./harness/events.ts";
 import { call, mintCustomer } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
-import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
+import {
+  freshDatabase,
+  startRedis,
+  startStores,
+  stopEverything,
+  stopLater,
+} from "./harness/servers.ts";
 import { type Behind, behind, commandCounts } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
@@ -20,8 +26,7 @@ let other: TestApi;
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  ({ settings } = await startStores({ RATE_LIMITS: "off" }));
   [api, other, past] = await Promise.all([
     startApi(settings),
     startApi(settings),

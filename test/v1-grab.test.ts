@@ -7,7 +7,7 @@ import { saleKeys } from "../src/redis/keys.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { mintCustomer, newUser } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
@@ -16,8 +16,7 @@ let api: TestApi;
 let past: Behind;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, past] = await Promise.all([startApi(settings), behind(settings)]);
 });
 afterAll(stopEverything);

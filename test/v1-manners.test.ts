@@ -5,15 +5,15 @@ import { limits } from "../src/limits.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { call, freshName, newUser } from "./harness/http.ts";
 import { requestText, statusOf, talk } from "./harness/raw.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
 let token: string;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  api = await startApi({ REDIS_URL: redis.url, DATABASE_URL: database.url });
+  const { settings } = await startStores();
+  api = await startApi(settings);
   ({ token } = await newUser(api.url, "seller"));
 });
 afterAll(stopEverything);

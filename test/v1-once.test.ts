@@ -10,7 +10,7 @@ import { createLog } from "../src/log.ts";
 import { templates } from "../src/templates/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, newUser } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
+import { startStores, stopEverything, stopLater } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { type V1Answer, v1 } from "./harness/v1.ts";
@@ -23,8 +23,7 @@ let holders: { templates: Database; idempotency_keys: Database };
 let token: string;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  ({ settings } = await startStores());
   [api, past] = await Promise.all([startApi(settings), behind(settings)]);
   const [one, other] = [1, 2].map(() => openPool(settings.DATABASE_URL, 1));
   if (!one || !other) throw new Error("no pools");

@@ -6,7 +6,7 @@ import { disableUser, enableUser } from "../src/users/changes.ts";
 import { type Account, codeOf, logInV1, refresh, signIn, statusOf } from "./harness/accounts.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { call, logIn, tally } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
@@ -17,8 +17,7 @@ let past: Behind;
 let settings: Parameters<typeof startApi>[0];
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  ({ settings } = await startStores());
   [api, other] = await Promise.all([startApi(settings), startApi(settings)]);
   past = await behind(settings);
 });

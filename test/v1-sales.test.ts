@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, mintCustomer } from "./harness/http.ts";
 import { inMs, makeSale, mint, newTemplate, type Someone } from "./harness/sellers.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
 
@@ -13,8 +13,7 @@ let seller: Someone;
 let other: Someone;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  const { settings } = await startStores({ RATE_LIMITS: "off" });
   api = await startApi(settings);
   [seller, other] = [await mint("seller"), await mint("seller")];
 });

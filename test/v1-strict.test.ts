@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type OpenApiDocument, type Operation, operationsOf } from "./fuzz/document.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { newUser } from "./harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type V1Answer, type V1Sending, v1 } from "./harness/v1.ts";
 
 /** One that nobody has. */
@@ -17,8 +17,8 @@ let operations: Operation[];
 let tokens: string[];
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  api = await startApi({ REDIS_URL: redis.url, DATABASE_URL: database.url });
+  const { settings } = await startStores();
+  api = await startApi(settings);
   const users = await Promise.all([newUser(api.url, "seller"), newUser(api.url, "customer")]);
   tokens = users.map(({ token }) => token);
   const { body } = await v1(api.url, "GET /openapi.json");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { inMs, mint, newTemplate, type Someone } from "./harness/sellers.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
@@ -10,8 +10,8 @@ let other: Someone;
 let admin: Someone;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  api = await startApi({ REDIS_URL: redis.url, DATABASE_URL: database.url });
+  const { settings } = await startStores();
+  api = await startApi(settings);
   [seller, other, admin] = [await mint("seller"), await mint("seller"), await mint("admin")];
 });
 afterAll(stopEverything);

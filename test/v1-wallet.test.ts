@@ -16,7 +16,7 @@ import {
 } from "./harness/coupons.ts";
 import { mintCustomer } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
@@ -27,8 +27,7 @@ let past: Behind;
 let templateId: number;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  const { settings } = await startStores();
   [api, other] = await Promise.all([startApi(settings), startApi(settings)]);
   past = await behind(settings);
   templateId = await makeTemplate(past.db, { minimumSpend: 1_000 });

@@ -18,7 +18,7 @@ import {
 } from "../harness/http.ts";
 import { linkTo } from "../harness/links.ts";
 import { releaseWith } from "../harness/release.ts";
-import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
+import { startStores, stopEverything } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
 import { attempt, crowdAsks, type Told, untilBooksAgree } from "../harness/told.ts";
 import { until } from "../harness/until.ts";
@@ -29,8 +29,7 @@ let past: Behind;
 let seller: TestUser;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  ({ settings } = await startStores({ RATE_LIMITS: "off" }));
   steady = await startApi(settings);
   past = await behind(settings);
   seller = await newUser(steady.url, "seller");

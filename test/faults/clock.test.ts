@@ -19,7 +19,7 @@ import {
   type TestUser,
   untilWell,
 } from "../harness/http.ts";
-import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
+import { startStores, stopEverything } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
 import { type Customer, crowdAsks, untilBooksAgree } from "../harness/told.ts";
 import { until } from "../harness/until.ts";
@@ -35,8 +35,7 @@ describe.skipIf(!mayMoveClockOf(process.execPath))(
     let seller: TestUser;
 
     beforeAll(async () => {
-      const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-      const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+      const { settings } = await startStores({ RATE_LIMITS: "off" });
       const under = (seconds: number) => ({ under: clockOff(seconds) });
       const right = await startApi(settings);
       const [ahead, late] = await Promise.all([

@@ -16,7 +16,7 @@ import {
 } from "../harness/http.ts";
 import { residentBytes } from "../harness/memory.ts";
 import { requestText } from "../harness/raw.ts";
-import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
+import { startStores, stopEverything } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
 import { crowdAsks, untilBooksAgree } from "../harness/told.ts";
 import { until } from "../harness/until.ts";
@@ -26,8 +26,7 @@ let past: Behind;
 let seller: TestUser;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  const settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  const { settings } = await startStores({ RATE_LIMITS: "off" });
   api = await startApi(settings);
   past = await behind(settings);
   seller = await newUser(api.url, "seller");

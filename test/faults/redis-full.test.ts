@@ -10,6 +10,7 @@ import {
   freshDatabase,
   freshFolder,
   startRedis,
+  startStores,
   stopEverything,
   stopLater,
 } from "../harness/servers.ts";
@@ -85,8 +86,8 @@ describe("the disk is full", () => {
 describe("the memory is full", () => {
   let engine: Engine;
   beforeAll(async () => {
-    const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-    engine = await startEngine({ redisUrl: redis.url, databaseUrl: database.url });
+    const { servers } = await startStores();
+    engine = await startEngine(servers);
   });
   const memory = (text: string) => engine.redis.config("SET", "maxmemory", text);
 

@@ -7,15 +7,14 @@ import { shardOf } from "../../src/redis/keys.ts";
 import { type Engine, latestRecovery, startEngine } from "../harness/engine.ts";
 import { shardRow } from "../harness/ledger.ts";
 import { Customers } from "../harness/promises.ts";
-import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
+import { startStores, stopEverything } from "../harness/servers.ts";
 import { until } from "../harness/until.ts";
 
 let servers: { redisUrl: string; databaseUrl: string };
 let engine: Engine;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  servers = { redisUrl: redis.url, databaseUrl: database.url };
+  ({ servers } = await startStores());
   engine = await startEngine(servers);
 });
 afterAll(stopEverything);

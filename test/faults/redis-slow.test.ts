@@ -7,14 +7,14 @@ import { createLog } from "../../src/log.ts";
 import { watchRedis } from "../../src/ops/watch.ts";
 import { type Engine, latestRecovery, startEngine } from "../harness/engine.ts";
 import { Customers } from "../harness/promises.ts";
-import { freshDatabase, startRedis, stopEverything } from "../harness/servers.ts";
+import { startStores, stopEverything } from "../harness/servers.ts";
 import { until } from "../harness/until.ts";
 
 let engine: Engine;
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  engine = await startEngine({ redisUrl: redis.url, databaseUrl: database.url });
+  const { servers } = await startStores();
+  engine = await startEngine(servers);
 });
 afterAll(stopEverything);
 

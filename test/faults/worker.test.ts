@@ -18,7 +18,7 @@ import {
 import { lettersOf } from "../harness/ledger.ts";
 import { linkTo } from "../harness/links.ts";
 import type { Death } from "../harness/mortal-thread.ts";
-import { freshDatabase, startRedis, stopEverything, stopLater } from "../harness/servers.ts";
+import { startStores, stopEverything, stopLater } from "../harness/servers.ts";
 import { type Behind, behind } from "../harness/service.ts";
 import { crowdAsks, untilBooksAgree } from "../harness/told.ts";
 import { until } from "../harness/until.ts";
@@ -41,8 +41,7 @@ class MortalWorker extends RealWorker {
 }
 
 beforeAll(async () => {
-  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
-  settings = { REDIS_URL: redis.url, DATABASE_URL: database.url, RATE_LIMITS: "off" };
+  ({ settings } = await startStores({ RATE_LIMITS: "off" }));
   const read = readConfig(
     {},
     {

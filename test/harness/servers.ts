@@ -84,6 +84,16 @@ export async function startRedis({
   return server;
 }
 
+/** Both stores, empty: as settings of the service, with these in addition, and as the engine takes them. */
+export async function startStores<Settings extends Record<string, string>>(settings?: Settings) {
+  const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
+  const urls = { REDIS_URL: redis.url, DATABASE_URL: database.url };
+  return {
+    settings: { ...urls, ...settings } as typeof urls & Settings,
+    servers: { redisUrl: redis.url, databaseUrl: database.url },
+  };
+}
+
 /** A MySQL or MariaDB of its own, for tests that stop it; takes about a second. `url` names a new database. */
 export async function startMysql({
   folder = freshFolder("mysql"),
