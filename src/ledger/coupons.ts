@@ -2,10 +2,12 @@
 // be a promise that nobody can keep, a coupon without its grant a gift. What keeps a coupon from being written goes
 // to `dead_letters`; the grant stands, and the audit says what is missing.
 
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { areAt } from "../coupons/row.ts";
 import { coupons } from "../coupons/table.ts";
 import type { Transaction } from "../db/client.ts";
+import { instantLiteral, numberLiteral } from "../db/literals.ts";
+import { templates } from "../templates/table.ts";
 import type { LedgerGrant } from "./entry.ts";
 import { type Batch, bury, insertOrBury } from "./letters.ts";
 
@@ -19,11 +21,32 @@ export interface CouponSale {
   readonly codeKey: string;
 }
 
+/** The same, with what its template says of when they can be used. */
+export interface DatedSale extends CouponSale {
+  readonly validFrom: Date | null;
+  readonly validUntil: Date | null;
+  readonly validDays: number | null;
+}
+
+/** What a reading of sales joins to them for `DatedSale`; a template that is gone leaves coupons without bounds. */
+export const dates = {
+  validFrom: templates.validFrom,
+  validUntil: templates.validUntil,
+  validDays: templates.validDays,
+};
+
+export async function withDates(tx: Transaction, sale: CouponSale): Promise<DatedSale> {
+  const [row] = await tx.select(dates).from(templates).where(eq(templates.id, sale.templateId));
+  return { ...sale, ...(row ?? { validFrom: null, validUntil: null, validDays: null }) };
+}
+
 interface CouponOf {
   readonly row: LedgerGrant;
   readonly entryId: string;
-  readonly sale: CouponSale;
+  readonly sale: DatedSale;
 }
+
+const DAY_MS = 86_400_000;
 
 interface Coupon extends CouponOf {
   readonly code: string;
@@ -55,21 +78,33 @@ export async function insertCoupons(
   );
 }
 
-/** One INSERT like that of the grants. A template that is gone leaves a coupon without bounds, not none. */
+/** From when and until when a coupon of this grant can be used. */
+function datesOf(
+  { validFrom, validUntil, validDays }: DatedSale,
+  grantedAt: Date,
+): (Date | null)[] {
+  const days = validDays === null ? null : new Date(grantedAt.getTime() + validDays * DAY_MS);
+  return [validFrom, validUntil ?? days];
+}
+
+/** One INSERT like that of the grants. */
 function insertAll(made: readonly Coupon[]) {
-  const list = made.map(({ code, row, sale }) => [
-    ...[code, row.userId, row.saleId, row.grantNo, sale.templateId],
-    row.grantedAt.toISOString().slice(0, -1).replace("T", " "),
-  ]);
-  return sql`INSERT INTO coupons
-    (code, user_id, sale_id, grant_no, template_id, valid_from, expires_at, granted_at)
-    SELECT entry.code, entry.user_id, entry.sale_id, entry.grant_no, entry.template_id, templates.valid_from,
-      COALESCE(templates.valid_until, entry.granted_at + INTERVAL templates.valid_days DAY), entry.granted_at
-    FROM JSON_TABLE(${JSON.stringify(list)}, '$[*]' COLUMNS (
-      code VARCHAR(64) PATH '$[0]', user_id BIGINT UNSIGNED PATH '$[1]',
-      sale_id BIGINT UNSIGNED PATH '$[2]', grant_no BIGINT UNSIGNED PATH '$[3]',
-      template_id BIGINT UNSIGNED PATH '$[4]', granted_at DATETIME(3) PATH '$[5]')) AS entry
-    LEFT JOIN templates ON templates.id = entry.template_id`;
+  let last: CouponOf | undefined;
+  let times = "";
+  const values = made.map((coupon) => {
+    const { code, row, sale } = coupon;
+    if (row.grantedAt !== last?.row.grantedAt || sale !== last.sale) {
+      times = [...datesOf(sale, row.grantedAt), row.grantedAt].map(instantLiteral).join();
+      last = coupon;
+    }
+    const numbers = [row.userId, row.saleId, row.grantNo, sale.templateId];
+    return `('${code}',${numbers.map(numberLiteral).join()},${times})`;
+  });
+  return sql.raw(
+    `INSERT INTO coupons
+      (code, user_id, sale_id, grant_no, template_id, valid_from, expires_at, granted_at)
+    VALUES ${values.join()}`,
+  );
 }
 
 async function withoutWritten(tx: Transaction, made: readonly Coupon[]): Promise<Coupon[]> {

@@ -2,7 +2,8 @@
 
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
-import { type CouponSale, insertCoupons } from "./coupons.ts";
+import { instantLiteral, numberLiteral, textLiteral } from "../db/literals.ts";
+import { type CouponSale, type DatedSale, insertCoupons, withDates } from "./coupons.ts";
 import type { LedgerGrant } from "./entry.ts";
 import { type Batch, bury, insertOrBury } from "./letters.ts";
 import { grants } from "./table.ts";
@@ -11,7 +12,7 @@ import { grants } from "./table.ts";
 export interface Writable {
   readonly row: LedgerGrant;
   readonly entryId: string;
-  readonly sale: CouponSale;
+  readonly sale: DatedSale;
 }
 
 /**
@@ -26,28 +27,33 @@ export async function insertFound(
   rows: readonly LedgerGrant[],
 ): Promise<number> {
   // Two users may claim one number, and each claim is to be seen.
-  const found = rows.map((row) => ({ row, sale, entryId: `${entryId}-${row.userId}` }));
+  const dated = await withDates(tx, sale);
+  const found = rows.map((row) => ({ row, sale: dated, entryId: `${entryId}-${row.userId}` }));
   return (await insertGrants(tx, batch, found)).length;
 }
 
 /**
- * One INSERT with all rows in a single JSON parameter. Measured against Drizzle's `values()`, at 1,000 rows:
- * 2 instead of 14 us of CPU per row here, the same in the server. The types are wider than the table's, so
- * that a value that does not fit is refused by the INSERT, in strict mode, and not turned into NULL before.
- * A key that is too long even for that is cut, and still too long for the table.
+ * One INSERT with the text of all rows. Measured at 1,000 rows, in CPU per row: 0.4 us here and 6 in the server; with
+ * one JSON parameter 0.5 and 8, with a parameter for each value 14 and 8. A key that is too long for the table by far
+ * is cut, and still too long for it.
  */
 function insertAll(writable: readonly Writable[]) {
-  const list = writable.map(({ row }) => [
-    ...[row.saleId, row.grantNo, row.userId, row.userSlot],
-    ...[row.keyHash?.slice(0, 1_000).toWellFormed() ?? null, row.epoch],
-    row.grantedAt.toISOString().slice(0, -1).replace("T", " "),
-  ]);
-  return sql`INSERT INTO grants (sale_id, grant_no, user_id, user_slot, key_hash, epoch, granted_at)
-    SELECT * FROM JSON_TABLE(${JSON.stringify(list)}, '$[*]' COLUMNS (
-      sale_id BIGINT UNSIGNED PATH '$[0]', grant_no BIGINT UNSIGNED PATH '$[1]',
-      user_id BIGINT UNSIGNED PATH '$[2]', user_slot BIGINT UNSIGNED PATH '$[3]',
-      key_hash VARCHAR(1024) PATH '$[4]', epoch BIGINT UNSIGNED PATH '$[5]',
-      granted_at VARCHAR(32) PATH '$[6]')) AS entry`;
+  let at: Date | undefined;
+  let grantedAt = "";
+  const values = writable.map(({ row }) => {
+    // The winners of one script call share it.
+    if (row.grantedAt !== at) {
+      at = row.grantedAt;
+      grantedAt = instantLiteral(at);
+    }
+    const numbers = [row.saleId, row.grantNo, row.userId, row.userSlot, row.epoch];
+    const keyHash = textLiteral(row.keyHash?.slice(0, 1_000) ?? null);
+    return `(${numbers.map(numberLiteral).join()},${keyHash},${grantedAt})`;
+  });
+  return sql.raw(
+    `INSERT INTO grants (sale_id, grant_no, user_id, user_slot, epoch, key_hash, granted_at)
+    VALUES ${values.join()}`,
+  );
 }
 
 /**

@@ -8,7 +8,7 @@ import { coupons } from "../coupons/table.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
-import { COUPON_REASON, type CouponSale, insertCoupons } from "./coupons.ts";
+import { COUPON_REASON, type CouponSale, insertCoupons, withDates } from "./coupons.ts";
 import type { LedgerGrant } from "./entry.ts";
 import type { Batch } from "./letters.ts";
 import { deadLetters, grants, shards } from "./table.ts";
@@ -103,10 +103,11 @@ function repairBatch(
       .for("update");
     const missing = await missingAfter(tx, id, after);
     const batch: Batch = { shard, codes, dead: 0 };
+    const dated = await withDates(tx, sale);
     await insertCoupons(
       tx,
       batch,
-      missing.map((row) => ({ row, sale, entryId: ENTRY_ID })),
+      missing.map((row) => ({ row, sale: dated, entryId: ENTRY_ID })),
     );
     return { made: missing.length - batch.dead, refused: batch.dead };
   });

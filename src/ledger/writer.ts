@@ -11,7 +11,8 @@ import type { CouponCodes } from "../coupons/code.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDataError, reasonOf } from "../db/errors.ts";
 import { sales } from "../sales/table.ts";
-import type { CouponSale } from "./coupons.ts";
+import { templates } from "../templates/table.ts";
+import { type DatedSale, dates } from "./coupons.ts";
 import { compareIds, type LedgerEntry } from "./entry.ts";
 import { buryGrant, insertGrants, type Writable } from "./insert.ts";
 import { leaseEnd } from "./lease.ts";
@@ -48,7 +49,7 @@ export interface ShardOwner {
 }
 
 /** What the batch needs to know of a sale in MySQL. */
-interface KnownSale extends CouponSale {
+interface KnownSale extends DatedSale {
   readonly granted: number;
 }
 
@@ -142,9 +143,10 @@ async function knownSales(
   const rows = await tx
     .select({
       ...{ id: sales.id, granted: sales.granted },
-      ...{ templateId: sales.templateId, codeKey: sales.codeKey },
+      ...{ templateId: sales.templateId, codeKey: sales.codeKey, ...dates },
     })
     .from(sales)
+    .leftJoin(templates, eq(templates.id, sales.templateId))
     .where(inArray(sales.id, ids));
   return new Map(rows.map((row) => [row.id, row]));
 }
