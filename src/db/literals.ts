@@ -4,7 +4,8 @@
 import { escape as escaped } from "mysql2";
 
 /** A number; what is none is NULL. One that does not fit its column is for the server to refuse. */
-export const numberLiteral = (value: number): string => JSON.stringify(value);
+export const numberLiteral = (value: number): string =>
+  Number.isFinite(value) ? String(value) : "NULL";
 
 /** A text in quotes, or NULL. */
 export const textLiteral = (value: string | null): string => escaped(value?.toWellFormed() ?? null);
