@@ -6,12 +6,11 @@ import { saleKeys } from "../src/redis/keys.ts";
 import { openSale, pauseSale } from "../src/sales/state.ts";
 import { saleChanges } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
-import { freshName, mintCustomer } from "./harness/http.ts";
-import { inMs, makeSale, mint, newTemplate, type Someone } from "./harness/sellers.ts";
+import { freshName } from "./harness/http.ts";
+import { inMs, mint, newTemplate, type Someone, salesOf } from "./harness/sellers.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
-import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
 let past: Behind;
@@ -26,24 +25,9 @@ beforeAll(async () => {
 afterAll(stopEverything);
 
 const HOUR = 3_600_000;
-const call = (what: string, who: Someone | undefined, body?: object, rest: object = {}) =>
-  v1(api.url, what, { token: who?.token, ...(body && { body }), ...rest });
-const of = (id: number, what: string, body?: object, rest: object = {}) => {
-  const [method, path = ""] = what.split(" ");
-  return call(`${method} /v1/sales/${id}${path}`, seller, body, rest);
-};
-const sale = (fields: object = {}) => makeSale(api.url, seller, fields);
+const { call, of, sale, grab, sell } = salesOf(() => ({ url: api.url, seller }));
 const aTemplate = () => newTemplate(api.url, seller);
 const hash = (id: number) => past.redis.hgetall(saleKeys(id).sale);
-
-async function grab(id: number): Promise<string> {
-  const { token } = await mintCustomer();
-  const { status, body } = await v1(api.url, `POST /v1/sales/${id}/grab`, { token });
-  return status === 201 ? "won" : body.code;
-}
-async function sell(id: number, count: number): Promise<void> {
-  for (let i = 0; i < count; i += 1) expect(await grab(id)).toBe("won");
-}
 
 describe("before it opens", () => {
   test("a sale changes in everything", async () => {

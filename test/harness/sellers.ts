@@ -3,7 +3,7 @@
 import { createTokens, type Kind } from "../../src/auth/token.ts";
 import { systemClock } from "../../src/clock.ts";
 import { TEST_SECRET } from "./api.ts";
-import { freshName } from "./http.ts";
+import { freshName, mintCustomer } from "./http.ts";
 import { v1 } from "./v1.ts";
 
 const tokens = createTokens(TEST_SECRET, systemClock, () => false);
@@ -48,6 +48,32 @@ export async function makeSale(url: string, seller: Someone, fields: object = {}
   const made = await v1(url, "POST /v1/sales", { token: seller.token, body });
   if (made.status !== 201) throw new Error(JSON.stringify(made.body));
   return made.body.id;
+}
+
+/** What tests ask of the sales of one seller; who and where is asked for with each call. */
+export function salesOf(where: () => { url: string; seller: Someone }) {
+  /** Anybody's request: `call("GET /v1/sales", seller)`. */
+  const call = (what: string, who: Someone | undefined, body?: object, rest: object = {}) =>
+    v1(where().url, what, { token: who?.token, ...(body && { body }), ...rest });
+  /** The seller's request for a sale: `of(7, "POST /pause")`, `of(7, "PATCH ", fields)`. */
+  const of = (id: number, what: string, body?: object, rest: object = {}) => {
+    const [method, path = ""] = what.split(" ");
+    return call(`${method} /v1/sales/${id}${path}`, where().seller, body, rest);
+  };
+  const sale = (fields: object = {}) => makeSale(where().url, where().seller, fields);
+  /** A new customer's: "won", or the code of the refusal. */
+  async function grab(id: number): Promise<string> {
+    const { token } = await mintCustomer();
+    const { status, body } = await v1(where().url, `POST /v1/sales/${id}/grab`, { token });
+    return status === 201 ? "won" : body.code;
+  }
+  async function sell(id: number, count: number): Promise<void> {
+    for (let i = 0; i < count; i += 1) {
+      const outcome = await grab(id);
+      if (outcome !== "won") throw new Error(`a grab was answered ${outcome}`);
+    }
+  }
+  return { call, of, sale, grab, sell };
 }
 
 /** So many milliseconds from now, as the API takes it. */
