@@ -55,10 +55,11 @@ test("it shows a finding with its sale, the dead letters, and the last recoverie
     .insert(recoveries)
     .values({ ...row, grantsRestored: 3, voids: 2, unheard: 0, milliseconds: 40 });
 
-  const seen = await until("the finding", async () => {
+  const seen = await until("the finding, the dead letter and the recovery", async () => {
     const now = await details();
     const found = now.audit?.findings.some((finding) => finding.kind === "winner_missing");
-    return found ? now : undefined;
+    // Each is looked up at its own times.
+    return found && now.deadLetters && now.voids ? now : undefined;
   });
   expect(seen.status).toBe("degraded");
   expect(new Set(seen.audit?.findings.map((finding) => finding.saleId))).toEqual(new Set([saleId]));
