@@ -18,7 +18,7 @@ export const ledgerMutants: readonly Mutant[] = [
     ],
     caughtBy: {
       file: "test/dead-letters.test.ts",
-      title: "whose number belongs to somebody else in MySQL is buried, and the row there stands",
+      title: "who holds this slot already under another number is buried",
     },
   },
   {
