@@ -79,17 +79,29 @@ function limitTime(connection: Connection, milliseconds: number): void {
 /**
  * Opens a pool; connections are made when first needed. `connections` is its size. Asking while all are
  * busy waits, at most `mysqlPoolWaitersMax` at a time; one more is refused at once.
+ *
+ * A process that is stopped in the middle of a transaction keeps its locks for `silenceSeconds` at most: then the
+ * server ends the connection. One that nobody needs is closed here before that.
  */
-export function openPool(url: string, connections: number): DatabasePool {
+export function openPool(
+  url: string,
+  connections: number,
+  silenceSeconds: number = limits.mysqlPoolSilenceSeconds,
+): DatabasePool {
   const pool = createPool({
     ...connectionOptions(url),
     connectionLimit: connections,
     queueLimit: limits.mysqlPoolWaitersMax,
+    // The time counts only for a pool that does not want to keep all.
+    maxIdle: Math.max(1, connections - 1),
+    idleTimeout: (silenceSeconds * 1_000) / 2,
+    gracefulEnd: true,
   });
+  const session = [...SESSION, `SET SESSION wait_timeout = ${silenceSeconds}`];
   pool.on("connection", (connection) => {
     limitTime(connection, limits.mysqlQueryTimeoutMs);
     // A failure here surfaces in the query that follows on the same connection.
-    for (const statement of SESSION) connection.query(statement, () => undefined);
+    for (const statement of session) connection.query(statement, () => undefined);
   });
   const db = drizzle({ client: pool });
   return {

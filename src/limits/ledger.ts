@@ -76,6 +76,8 @@ export const ledgerLimits = {
   mysqlConnectTimeoutMs: 2_000,
   mysqlQueryTimeoutMs: 5_000,
   mysqlPoolConnections: 8,
+  // Longer than any pause between two statements of a transaction.
+  mysqlPoolSilenceSeconds: 15,
   ledgerPoolConnections: 4,
   mysqlPoolWaitersMax: 64,
   migrationLockSeconds: 60,
