@@ -69,7 +69,7 @@ const ACTIONS: Readonly<
 const common = (action: Action) => {
   const { summary, description, refusals } = ACTIONS[action];
   return {
-    ...{ tags: ["Coupons"], summary, description },
+    ...{ tags: ["coupons"], summary, description },
     refusals: refusalsOf(
       ...[...SIGNED_IN, ...WITH_BODY, ...ONCE, ...refusals],
       ...(["not-found", "coupon-not-recorded", "unavailable"] as const),

@@ -13,7 +13,7 @@ import { codeParams, couponSchema } from "./schema.ts";
 import type { Coupons } from "./service.ts";
 import type { CouponWallet } from "./wallet.ts";
 
-const tags = ["Coupons"];
+const tags = ["coupons"];
 const userId = idParam.optional().openapi({
   description: "Whose coupons: services must say so, users have their own.",
 });
