@@ -1,6 +1,7 @@
 // `npm test`: runs the unit tests, then the integration tests against a MySQL or MariaDB of their own, and
-// ends with a line that counts. Arguments go to `bun test`, for example a file. DATABASE_URL points the
-// tests at another server, on which they make and remove databases of their own.
+// ends with a line that counts. Arguments go to `bun test`, for example a file; files that are named are run one
+// after the other. DATABASE_URL points the tests at another server, on which they make and remove databases of
+// their own.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -9,6 +10,12 @@ import { CannotStart } from "../src/embedded/errors.ts";
 import { ROOT, say, type TestServers, withTestServers } from "./servers.ts";
 
 const TEST_TIMEOUT_MS = 60_000;
+/** How many of the integration tests' files run at a time. Most of their time they wait for servers. */
+const LANES = 2;
+/** These measure times while much is going on, and have the machine to themselves. */
+const ALONE = ["audit-load", "bad-input", "overload", "faults/load"].map(
+  (name) => `test/${name}.test.ts`,
+);
 
 interface Count {
   readonly passed: number;
@@ -49,7 +56,15 @@ async function runTests(
 
 async function runAll(servers: TestServers): Promise<number> {
   const filter = process.argv.slice(2);
-  const parts = filter.length > 0 ? [filter] : [["./src/"], ["./test/"]];
+  const inLanes = servers.lanes > 1 ? [`--parallel=${servers.lanes}`] : [];
+  const parts =
+    filter.length > 0
+      ? [filter]
+      : [
+          ["./src/"],
+          ["./test/", ...inLanes, ...ALONE.map((path) => `--path-ignore-patterns=${path}`)],
+          ALONE.map((path) => `./${path}`),
+        ];
   let total: Count = { passed: 0, failed: 0 };
   for (const part of parts) {
     if (servers.stop.aborted) break;
@@ -64,7 +79,7 @@ async function runAll(servers: TestServers): Promise<number> {
 }
 
 try {
-  process.exit(await withTestServers(runAll));
+  process.exit(await withTestServers(runAll, process.argv.length > 2 ? 1 : LANES));
 } catch (error) {
   if (!(error instanceof CannotStart)) throw error;
   console.error(error.message);
