@@ -53,7 +53,8 @@ CREATE TABLE `coupons` (
 	`used_at` datetime(3),
 	`granted_at` datetime(3) NOT NULL,
 	`due_at` datetime(3) GENERATED ALWAYS AS (IF(state = 'locked', locked_until, expires_at)) STORED,
-	CONSTRAINT `coupons_sale_id_grant_no_pk` PRIMARY KEY(`sale_id`,`grant_no`)
+	CONSTRAINT `coupons_sale_id_grant_no_pk` PRIMARY KEY(`sale_id`,`grant_no`),
+	CONSTRAINT `coupons_code` UNIQUE(`code`)
 );
 --> statement-breakpoint
 CREATE TABLE `template_users` (
@@ -142,7 +143,7 @@ ALTER TABLE `sales` ADD CONSTRAINT `sales_request` UNIQUE(`request_key`);--> sta
 ALTER TABLE `templates` ADD CONSTRAINT `templates_request` UNIQUE(`request_key`);--> statement-breakpoint
 CREATE INDEX `refresh_tokens_expiry` ON `refresh_tokens` (`expires_at`);--> statement-breakpoint
 CREATE INDEX `coupon_usage_logs_coupon` ON `coupon_usage_logs` (`coupon_id`);--> statement-breakpoint
-CREATE INDEX `coupons_user` ON `coupons` (`user_id`,`sale_id`,`grant_no`,`code`);--> statement-breakpoint
+CREATE INDEX `coupons_user` ON `coupons` (`user_id`,`sale_id`,`grant_no`);--> statement-breakpoint
 CREATE INDEX `coupons_due` ON `coupons` (`state`,`due_at`);--> statement-breakpoint
 CREATE INDEX `idempotency_keys_age` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
 CREATE INDEX `sales_template` ON `sales` (`template_id`);--> statement-breakpoint

@@ -6,6 +6,7 @@ import {
   int,
   mysqlTable,
   primaryKey,
+  uniqueIndex,
   varchar,
 } from "drizzle-orm/mysql-core";
 import { id, instant, plainText } from "../db/columns.ts";
@@ -19,9 +20,8 @@ const couponId = customType<{ data: string; driverData: string; notNull: true }>
  * What a grant of a coupon sale becomes; written with the grant, in one transaction. A coupon is changed by one
  * conditional UPDATE that names the state it must be in, together with a row in `coupon_usage_logs`.
  *
- * Every grant that is sold pays for each index here, so there are three. The primary key is the grant's: a number has
- * one coupon, a sale's coupons are in the order of its grants, and are written at the table's end. A code has no index
- * of its own: it follows from sale, number and user, and is looked for among its user's coupons only.
+ * Every grant that is sold pays for each index here, so there are no more than these. The primary key is the grant's: a
+ * number has one coupon, a sale's coupons are in the order of its grants, and are written at the table's end.
  */
 export const coupons = mysqlTable(
   "coupons",
@@ -58,8 +58,10 @@ export const coupons = mysqlTable(
   },
   (table) => [
     primaryKey({ columns: [table.saleId, table.grantNo] }),
-    // The order of a wallet. The code is there so that a user's coupon is found by it without a look at the others.
-    index("coupons_user").on(table.userId, table.saleId, table.grantNo, table.code),
+    // It follows from sale, number and user; this holds whatever happens to the secrets that make it.
+    uniqueIndex("coupons_code").on(table.code),
+    // The order of a wallet.
+    index("coupons_user").on(table.userId, table.saleId, table.grantNo),
     // What the sweep looks for: what is over, and locks that ran out.
     index("coupons_due").on(table.state, table.dueAt),
   ],
