@@ -21,6 +21,9 @@ test("the backlog counts every sale that waits, however many, in few round trips
     pipeline.hset(saleKeys(saleId).sale, { granted: 5, recorded: 3 });
     pipeline.sadd(shardKeys(sale % 2).unrecorded, saleId);
   }
+  // One that is damaged costs the others nothing.
+  pipeline.set(saleKeys(3).sale, "of another type");
+  pipeline.sadd(shardKeys(0).unrecorded, 3);
   await pipeline.exec();
 
   let trips = 0;

@@ -1,7 +1,7 @@
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys, shardKeys } from "../redis/keys.ts";
-import { readMany } from "../redis/reading.ts";
+import { readEach, readMany } from "../redis/reading.ts";
 
 /**
  * Grants that wait for MySQL, by shard. The process's heartbeat waits for this, so it is one round trip for the
@@ -20,11 +20,11 @@ export async function backlogsOf(
   );
   for (let at = 0; at < waiting.length; at += limits.counterSalesPerReadMax) {
     const chunk = waiting.slice(at, at + limits.counterSalesPerReadMax);
-    const counters = (await readMany(redis, (pipeline) => {
+    const counters = (await readEach(redis, (pipeline) => {
       for (const { key } of chunk) pipeline.hmget(key, "granted", "recorded");
-    })) as [string | null, string | null][];
+    })) as ([string | null, string | null] | undefined)[];
     chunk.forEach(({ shard }, index) => {
-      const [granted, recorded] = counters[index] ?? [];
+      const [granted, recorded] = counters[index] ?? [null, null];
       const grants = Math.max(0, Number(granted) - Number(recorded));
       backlogs.set(shard, (backlogs.get(shard) ?? 0) + grants);
     });

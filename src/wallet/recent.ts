@@ -9,7 +9,7 @@
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
-import { readMany } from "../redis/reading.ts";
+import { readEach, readMany } from "../redis/reading.ts";
 import { type Grant, numbersOf } from "./grants.ts";
 
 async function unrecordedSales(redis: Redis): Promise<number[]> {
@@ -28,10 +28,10 @@ export async function readRecent(redis: Redis, userIds: readonly string[]): Prom
   const grants = userIds.map((): Grant[] => []);
   for (let start = 0; start < saleIds.length; start += limits.counterSalesPerReadMax) {
     const chunk = saleIds.slice(start, start + limits.counterSalesPerReadMax);
-    const fields = (await readMany(redis, (pipeline) => {
+    const fields = (await readEach(redis, (pipeline) => {
       for (const saleId of chunk) pipeline.hmget(saleKeys(saleId).winners, ...userIds);
-    })) as (string | null)[][];
-    fields.forEach((ofSale, index) => {
+    })) as ((string | null)[] | undefined)[];
+    fields.forEach((ofSale = [], index) => {
       const saleId = chunk[index] as number;
       ofSale.forEach((field, user) => {
         if (field === null) return;
