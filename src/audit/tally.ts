@@ -8,15 +8,15 @@ import type { CouponsOf } from "./coupons.ts";
 import type { AuditDeps } from "./deps.ts";
 import type { NumberFault } from "./inspect.ts";
 
-/** Of each user who has one of these numbers: what is counted, and what their coupons say, at one moment. */
-const HELD = `SELECT held_by.number, held_by.userId,
-    COALESCE((SELECT held FROM template_users
-      WHERE template_id = ? AND user_id = held_by.userId), 0) AS counted,
-    (SELECT COUNT(*) FROM coupons WHERE user_id = held_by.userId AND template_id = ?
-      AND state IN ('locked', 'used')) AS found
-  FROM (SELECT MIN(grant_no) AS number, user_id AS userId FROM coupons
-    WHERE sale_id = ? AND grant_no IN (?) GROUP BY user_id) AS held_by
-  HAVING counted <> found`;
+const HOLDERS =
+  "SELECT grant_no AS number, user_id AS userId FROM coupons WHERE sale_id = ? AND grant_no IN (?)";
+
+/** What is counted of these users, and each coupon that should be, at one moment; `counted` comes as text. */
+const HELD = `SELECT user_id AS userId, held AS counted, 0 AS found FROM template_users
+    WHERE template_id = ? AND user_id IN (?)
+  UNION ALL
+  SELECT user_id, 0, 1 FROM coupons
+    WHERE user_id IN (?) AND template_id = ? AND state IN ('locked', 'used')`;
 
 const COUPONS = "SELECT SUM(granted) AS coupons FROM sales WHERE template_id = ?";
 
@@ -52,15 +52,20 @@ export async function inspectHeld(
   const faults: NumberFault[] = [];
   for (let at = 0; at < all.length; at += limits.auditInspectedAtOnce) {
     const some = all.slice(at, at + limits.auditInspectedAtOnce);
-    const rows = await query<{ number: number; userId: number; counted: number; found: number }>(
-      deps,
-      HELD,
-      [templateId, templateId, id, some],
-    );
-    for (const { number, userId, counted, found } of rows) {
+    const holders = await query<{ number: number; userId: number }>(deps, HOLDERS, [id, some]);
+    const numberOf = new Map(holders.map(({ number, userId }) => [userId, number]));
+    const users = [...numberOf.keys()];
+    if (users.length === 0) continue;
+    const rows = await query<{ userId: number; counted: string; found: number }>(deps, HELD, [
+      ...[templateId, users, users, templateId],
+    ]);
+    for (const [userId, ofUser] of Map.groupBy(rows, (row) => row.userId)) {
+      const counted = ofUser.reduce((sum, row) => sum + Number(row.counted), 0);
+      const found = ofUser.reduce((sum, row) => sum + row.found, 0);
+      if (counted === found) continue;
       const what = `${counted} coupons as locked or used by user ${userId}`;
       const text = `template ${templateId} counts ${what}, and its coupons say ${found}`;
-      faults.push({ kind: "coupon_counters", number, text });
+      faults.push({ kind: "coupon_counters", number: numberOf.get(userId) ?? 0, text });
     }
   }
   return faults;
