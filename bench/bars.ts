@@ -9,6 +9,7 @@ import type { EventsFigure } from "./events.ts";
 import type { Figure } from "./figures.ts";
 import type { Growth } from "./growth.ts";
 import type { RecoveryFigure } from "./recovery.ts";
+import { BESIDE, V1_WON } from "./v1.ts";
 
 /** All that one run has measured. */
 export interface Results {
@@ -70,12 +71,12 @@ function judgeGrabs({ redis, figures, growth }: Results): Bar[] {
   const ratios = (scenario: string) =>
     base === undefined ? [] : of(scenario).map(({ perSecond }) => perSecond / base);
   const api = (scenario: string) => of(scenario).map(({ cpu }) => cpu.api);
-  // With the same rate limits, in the same run.
-  const v1Ratios = of("v1 won").flatMap(({ limits, cpu }) =>
-    of("won")
-      .filter((classic) => classic.limits === limits)
-      .map((classic) => cpu.api / classic.cpu.api),
-  );
+  const v1Ratios = (["off", "on"] as const).flatMap((limits) => {
+    const apiOf = (scenario: string) =>
+      of(scenario).reduce((sum, one) => sum + (one.limits === limits ? one.cpu.api : 0), 0);
+    const classic = apiOf(BESIDE);
+    return classic > 0 ? [apiOf(V1_WON) / classic] : [];
+  });
   const lists = of("seller list").map(({ cpu }) => cpu.sum);
   const persisted = defined(of("won").map(({ persistMs }) => persistMs && persistMs / 1_000));
   const memory = defined(of("won").map(({ bytesPerGrant }) => bytesPerGrant));

@@ -22,21 +22,15 @@ export type Limits = "on" | "off";
  * Writes grabs of users who have not been here yet, from the arrival `arrived` on; `nameOf` chooses the coupon
  * of the nth request of a file.
  */
-function grabRequests(system: System, nameOf: (index: number) => string, arrived = 0) {
+export function grabRequests(system: System, nameOf: (index: number) => string, arrived = 0) {
   return requestsOf(system, arrived, "PATCH", (index, token) => ({
     path: `/api/users/${system.seller.username}/coupons/${nameOf(index)}`,
     authorization: token,
   }));
 }
 
-/** The same through /v1, where a sale has an id. */
-const v1Requests = (system: System, saleId: number) =>
-  requestsOf(system, 0, "POST", (_index, token) => ({
-    path: `/v1/sales/${saleId}/grab`,
-    authorization: `Bearer ${token}`,
-  }));
-
-function requestsOf(
+/** Writes grabs of users from the arrival `arrived` on; `grabOf` says how the nth of a file looks. */
+export function requestsOf(
   system: System,
   arrived: number,
   method: string,
@@ -108,14 +102,6 @@ async function won(system: System, run: RunOptions) {
   return measureWon(system, run, { id, name, loaded: 0, firstArrival: 0 });
 }
 
-/** The same grabs through /v1. */
-async function v1Won(system: System, run: RunOptions) {
-  const name = couponName(1);
-  const id = await makeCoupon(system, { name, amount: ENDLESS });
-  const sale = { id, name, loaded: 0, firstArrival: 0 };
-  return measureWon(system, run, sale, v1Requests(system, id));
-}
-
 /** The warm-up takes the stock; in the measured load everybody comes too late, twice. */
 async function lost(system: System, run: RunOptions) {
   const name = couponName(1);
@@ -153,7 +139,7 @@ async function mixed(system: System, run: RunOptions) {
   return { ...measured.figure, audit: await auditSales(system, ids, confirmed) };
 }
 
-export const GRABS = { won, "v1 won": v1Won, lost, mixed } as const;
+export const GRABS = { won, lost, mixed } as const;
 
 /** Runs one scenario of grabs on an empty system. */
 export async function runGrabs(

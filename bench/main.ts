@@ -17,6 +17,7 @@ import { READS, runReads } from "./reads.ts";
 import { measureRecovery } from "./recovery.ts";
 import { resultsFile, tablesOf } from "./report.ts";
 import { type Bench, Opened, openBench, say } from "./system.ts";
+import { measureV1Won, V1_WON } from "./v1.ts";
 
 const RESULTS = new URL("./RESULTS.md", import.meta.url).pathname;
 /** The base lines are steady at once. */
@@ -50,6 +51,10 @@ async function measureAll(bench: Bench, options: BenchOptions): Promise<Results>
       results.events = await measureEvents(bench);
     } else if (part === "recovery") {
       results.recoveries = await measureRecovery(bench);
+    } else if (part === V1_WON) {
+      for (const limits of ["off", "on"] as const) {
+        results.figures = [...results.figures, ...(await measureV1Won(bench, limits, run))];
+      }
     } else if (isReads(part)) {
       results.figures = [...results.figures, await runReads(bench, part, run)];
     } else if (isGrabs(part)) {
