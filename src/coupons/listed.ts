@@ -2,8 +2,7 @@
 // little work: the statement is put together from constants and whole numbers, and times stay the text that they
 // come as.
 
-import { sql } from "drizzle-orm";
-import type { Database } from "../db/client.ts";
+import { type PooledDatabase, plainRows } from "../db/client.ts";
 import type { CachedTemplate } from "../templates/cached.ts";
 import type { Grant } from "../wallet/grants.ts";
 import { type Coupon, inShort } from "./coupon.ts";
@@ -85,19 +84,22 @@ function recentSql({ userId, recent }: Listing, part: number): string {
 }
 
 /** What each listing asks for, in the same order. Throws MySQL's error. */
-export async function readListings(db: Database, listings: readonly Listing[]): Promise<Listed[]> {
+export async function readListings(
+  db: PooledDatabase,
+  listings: readonly Listing[],
+): Promise<Listed[]> {
   const { length } = listings;
   const parts = listings.flatMap((listing, index) => {
     const page = pageSql(listing, index);
     return listing.recent.length === 0 ? [page] : [page, recentSql(listing, length + index)];
   });
   const found = parts.join(" UNION ALL ");
-  const [rows] = await db.execute(
-    sql.raw(`SELECT part, ${COLUMNS} FROM (${found}) AS found
-    STRAIGHT_JOIN coupons USING (sale_id, grant_no)`),
+  const rows = await plainRows<ListedRow>(
+    db,
+    `SELECT part, ${COLUMNS} FROM (${found}) AS found STRAIGHT_JOIN coupons USING (sale_id, grant_no)`,
   );
   const pages = listings.map(() => ({ rows: [] as ListedRow[], recorded: new Set<string>() }));
-  for (const row of rows as unknown as ListedRow[]) {
+  for (const row of rows) {
     if (row.part < length) pages[row.part]?.rows.push(row);
     else {
       const name = nameOfGrant({ saleId: row.sale_id, number: row.grant_no });

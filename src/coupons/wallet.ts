@@ -3,7 +3,7 @@
 // between is then seen twice, never not at all, and the row counts. Newest sale first, in one sale the latest grant
 // first: an order that both know, and that recording does not change.
 
-import type { Database } from "../db/client.ts";
+import type { PooledDatabase } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { createGroupRead } from "../redis/group.ts";
 import { RedisAway } from "../redis/reading.ts";
@@ -47,7 +47,7 @@ export function createCouponWallet({
   pending,
   templates,
 }: {
-  db: Database;
+  db: PooledDatabase;
   pending: Pending;
   templates: {
     peek(id: number): CachedTemplate | undefined;

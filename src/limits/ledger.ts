@@ -110,5 +110,5 @@ export const ledgerLimits = {
   storedListsPerReadMax: 8,
   walletUsersPerReadMax: 32,
   walletRecentGrantsMax: 500,
-  walletReadsAtOnce: 2,
+  walletReadsAtOnce: 1,
 } as const;

@@ -18,7 +18,7 @@ import { createPending } from "../coupons/pending.ts";
 import { createCoupons } from "../coupons/service.ts";
 import { createSweep } from "../coupons/sweep.ts";
 import { createCouponWallet } from "../coupons/wallet.ts";
-import type { Database } from "../db/client.ts";
+import type { PooledDatabase } from "../db/client.ts";
 import { createDiscounts } from "../discounts/service.ts";
 import { SaleEvents } from "../events/service.ts";
 import type { Gates } from "../grab/gates.ts";
@@ -36,7 +36,7 @@ import { createEdge } from "./edge.ts";
 
 interface PartsDeps {
   readonly config: Pick<Config, "codeSecrets" | "durability" | "jwtSecret" | "trustProxy">;
-  readonly db: Database;
+  readonly db: PooledDatabase;
   readonly redis: Redis;
   readonly levels: Levels;
   readonly tokens: Tokens;

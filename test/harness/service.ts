@@ -1,7 +1,7 @@
 // What an integration test over HTTP looks at behind the service: rows, counters, and its own servers.
 
 import { asc, eq, sql } from "drizzle-orm";
-import { type Database, openPool } from "../../src/db/client.ts";
+import { type Database, openPool, type PooledDatabase } from "../../src/db/client.ts";
 import { grants } from "../../src/ledger/table.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis, type Redis } from "../../src/redis/client.ts";
@@ -12,7 +12,7 @@ import { until } from "./until.ts";
 
 export interface Behind {
   readonly redis: Redis;
-  readonly db: Database;
+  readonly db: PooledDatabase;
   /** The id of the coupon's sale; the newest, where two sellers have the same name. */
   saleIdOf(couponName: string): Promise<number>;
   /** Number and user of each grant of a sale in MySQL, by number. */
