@@ -85,7 +85,7 @@ function limitTime(connection: Connection, milliseconds: number): void {
  * busy waits, at most `mysqlPoolWaitersMax` at a time; one more is refused at once.
  *
  * A process that is stopped in the middle of a transaction keeps its locks for `silenceSeconds` at most: then the
- * server ends the connection. One that nobody needs is closed here before that.
+ * server ends the connection. In a pool of several, one that nobody needs is closed here before that.
  */
 export function openPool(
   url: string,

@@ -58,7 +58,8 @@ export async function beginEpoch(
     await takeOver();
   } catch (error) {
     if (errnoOf(error) !== ER_LOCK_WAIT_TIMEOUT || !row.connectionId) throw error;
-    // The writer holds the row and does not move: its process is stopped, or it waits for something else.
+    // The writer holds the row and does not move: its process is stopped, or it waits for something else. A stopped
+    // process that settles a change may hold it too; that one's connection ends after `mysqlPoolSilenceSeconds`.
     await killConnection(db, row.connectionId);
     await takeOver();
   }

@@ -77,7 +77,7 @@ export const ledgerLimits = {
   mysqlQueryTimeoutMs: 5_000,
   mysqlPoolConnections: 8,
   // Longer than any pause between two statements of a transaction.
-  mysqlPoolSilenceSeconds: 15,
+  mysqlPoolSilenceSeconds: 10,
   ledgerPoolConnections: 4,
   mysqlPoolWaitersMax: 64,
   migrationLockSeconds: 60,

@@ -192,6 +192,8 @@ export function createChanges(deps: ChangesDeps): Changes {
       return { kind: "later" };
     }
     const isIn = word === "applied" || word === "same";
+    // Waits for the sale alone first: nobody's wait for one sale may hold the row of its shard.
+    await db.transaction((tx) => lockSale(tx, saleId));
     const verdict = await db.transaction(async (tx) =>
       (await isAtEpoch(tx, shardOf(saleId), epoch))
         ? settle(tx, pending, isIn ? "applied" : "refused")
@@ -235,6 +237,8 @@ export function createChanges(deps: ChangesDeps): Changes {
           return begun.outcome;
         }
         const outcome = await finish(begun.pending);
+        // Of what MySQL has already, as a new name; the rest is told when it is finished.
+        if (begun.mine && outcome.kind === "later") await tell(begun.pending);
         if (begun.mine) return outcome;
         if (outcome.kind === "later") break;
       }

@@ -11,7 +11,10 @@ type StateDeps = Pick<ChangesDeps, "redis" | "db">;
 /** "fenced": the shard recovers or is at another epoch, or Redis does not have the sale. */
 export type StateChange = "set" | "same" | "fenced";
 
-/** Nobody has to be told: other processes ask for a sale's state at least every second. */
+/**
+ * Nobody has to be told of a state: other processes ask for it at least every second. A seller's change that is
+ * finished on the way here shows when the binlog tells of it, or when caches expire.
+ */
 const changesOf = (deps: StateDeps) =>
   createChanges({ ...deps, onChanged: () => Promise.resolve() });
 
