@@ -33,8 +33,8 @@ interface Progress {
   turn: number;
   /** Numbers that something was wrong with, and may still be. */
   wrong: readonly number[];
-  /** The budget of its template was wrong, and may still be. */
-  budgetWrong: boolean;
+  /** Whatever its turn: the budget of its template was wrong and may still be, or there was no room to look at it. */
+  budgetIsDue: boolean;
 }
 
 export interface LiveRound {
@@ -107,7 +107,7 @@ export class LiveAudit {
     if (!progress) return;
     const wrong = faults.flatMap(({ number }) => (number === undefined ? [] : [number]));
     progress.wrong = wrong.slice(0, limits.auditInspectedAtOnce);
-    progress.budgetWrong = faults.some(
+    progress.budgetIsDue = faults.some(
       ({ kind, number }) => kind === "coupon_counters" && number === undefined,
     );
   }
@@ -157,7 +157,7 @@ export class LiveAudit {
     // What only one of the two has is a matter of the counters.
     const recorded = Math.min(row.granted, at.granted);
     const progress = this.#progress.get(row.id) ?? {
-      ...{ checked: recorded, slice: 0, cursor: "0", turn: 0, wrong: [], budgetWrong: false },
+      ...{ checked: recorded, slice: 0, cursor: "0", turn: 0, wrong: [], budgetIsDue: false },
     };
     this.#progress.set(row.id, progress);
     const isItsTurn = progress.turn !== this.#turn && budget.oldNumbers > 0;
@@ -169,6 +169,7 @@ export class LiveAudit {
     budget.newNumbers -= Math.max(0, until - progress.checked);
     progress.checked = Math.max(progress.checked, until);
     const claims = await this.#nextSlice(row.id, recorded, progress, numbers, budget);
+    if (isItsTurn || progress.budgetIsDue) await this.#lookAtBudget(row, progress, budget);
     if (numbers.size === 0) return;
     budget.numbers += numbers.size;
     await budget.doubts.add(row.id, () => inspectNumbers(this.deps, row, numbers, claims));
@@ -176,18 +177,18 @@ export class LiveAudit {
     const coupons = () => inspectCoupons(this.deps, row, numbers, { history: false });
     await budget.doubts.add(row.id, coupons);
     await budget.doubts.add(row.id, () => inspectHeld(this.deps, row, numbers));
-    if (isItsTurn || progress.budgetWrong) await this.#lookAtBudget(row, progress, budget);
   }
 
   /** Of each template once in a round, by whichever of its sales comes first. */
   async #lookAtBudget(row: CountedSale, progress: Progress, budget: Budget): Promise<void> {
     const { templateId } = row;
-    progress.budgetWrong = false;
-    const most = budget.budgetCoupons;
-    if (budget.templates.has(templateId) || most <= 0) return;
+    const room = budget.budgetCoupons;
+    progress.budgetIsDue = room <= 0;
+    if (budget.templates.has(templateId) || room <= 0) return;
     budget.templates.add(templateId);
     await budget.doubts.add(row.id, async () => {
-      const { faults, coupons } = await inspectBudget(this.deps, templateId, most);
+      const { faults, coupons, waits = false } = await inspectBudget(this.deps, templateId, room);
+      progress.budgetIsDue = waits;
       // A small template costs its round trips.
       budget.budgetCoupons -= Math.max(limits.auditLiveSmallest, coupons);
       return faults;

@@ -72,17 +72,19 @@ export async function inspectHeld(
 }
 
 /**
- * What a template counts of its budget. With more than `couponsMax` coupons it is left to the command; `coupons` is how
- * many may have been read. Throws when MySQL does not answer.
+ * What a template counts of its budget. With more than `auditLiveBudgetCouponsPerRound` coupons it is left to the
+ * command, and with more than `room` it `waits` for another round; `coupons` is how many may have been read. Throws when
+ * MySQL does not answer.
  */
 export async function inspectBudget(
   deps: AuditDeps,
   templateId: number,
-  couponsMax: number,
-): Promise<{ faults: NumberFault[]; coupons: number }> {
+  room: number,
+): Promise<{ faults: NumberFault[]; coupons: number; waits?: true }> {
   const [size] = await query<{ coupons: string | null }>(deps, COUPONS, [templateId]);
   const coupons = Number(size?.coupons ?? 0);
-  if (coupons > couponsMax) return { faults: [], coupons: 0 };
+  if (coupons > limits.auditLiveBudgetCouponsPerRound) return { faults: [], coupons: 0 };
+  if (coupons > room) return { faults: [], coupons: 0, waits: true };
   const [row] = await query<Record<"reserved" | "spent" | "foundReserved" | "foundSpent", unknown>>(
     deps,
     BUDGET,
