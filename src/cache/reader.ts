@@ -108,6 +108,7 @@ export class BinlogReader {
     this.#schema = decodeURIComponent(new URL(databaseUrl).pathname.slice(1));
     await waitForRows(connection.db, limits.captureSettleSeconds);
     const position = readPosition(await redis.get(capturePositionKey), binlog.server);
+    if (this.#ended) return;
     await this.#open(position);
     // From here on nothing is missed; what was before is not known.
     if (!position) this.#fresh.addEverything();

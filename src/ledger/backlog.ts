@@ -26,7 +26,8 @@ export async function backlogsOf(
     chunk.forEach(({ shard }, index) => {
       const [granted, recorded] = counters[index] ?? [null, null];
       const grants = Math.max(0, Number(granted) - Number(recorded));
-      backlogs.set(shard, (backlogs.get(shard) ?? 0) + grants);
+      // A damaged counter is a matter of that sale.
+      if (Number.isFinite(grants)) backlogs.set(shard, (backlogs.get(shard) ?? 0) + grants);
     });
   }
   return backlogs;

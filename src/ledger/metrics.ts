@@ -36,7 +36,7 @@ export function createLedgerMetrics() {
     }),
     backlog: new Gauge({
       name: "doorbuster_ledger_backlog_grants",
-      help: "Grants in Redis that MySQL does not have yet, on all shards, whoever writes them; NaN while Redis is away.",
+      help: "Grants in Redis that MySQL does not have yet, on all shards, so alike on all processes; NaN while Redis is away.",
       registers,
     }),
     lag: new Gauge({
