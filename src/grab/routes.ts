@@ -33,7 +33,8 @@ const KEY_HASH_CHARS = 32;
 const keyHashOf = (key: string): string =>
   createHash("sha256").update(key).digest("hex").slice(0, KEY_HASH_CHARS);
 
-const ONLY_CUSTOMERS = { detail: "Only customers grab." };
+/** As on the long way. */
+const ONLY_CUSTOMERS = { detail: "This is for: customer." };
 
 /** True for a request that says nothing but who asks for what. */
 export function isBareGrab({ url, headers }: Request): boolean {
@@ -76,6 +77,7 @@ export function createV1Grab(deps: V1GrabDeps): V1Grab {
     if (header === null || header.charCodeAt(SCHEME_CHARS - 1) !== 32)
       return problemResponse("unauthenticated");
     const check = tokens.verify(header);
+    if (!check.ok && !/^bearer /i.test(header)) return problemResponse("unauthenticated");
     if (!check.ok && isKey(header)) return refuseService(header);
     if (!check.ok)
       return problemResponse(check.reason === "revoked" ? "token-revoked" : "invalid-token");
