@@ -72,7 +72,9 @@ export async function withTestServers<Result>(
     mysqlServer(layoutOf(join(folder, `lane-${lane}`)), { keepUp: true, onSay: say }),
   );
   try {
-    await Promise.all(own.map((mysql) => mysql.start()));
+    // All of them, also when one fails: what still starts could not be stopped.
+    const starts = await Promise.allSettled(own.map((mysql) => mysql.start()));
+    for (const start of starts) if (start.status === "rejected") throw start.reason;
     const DATABASE_URL = given ?? own.map((mysql) => mysql.urlOf("mysql")).join(" ");
     return await work({
       ...{ folder, lanes: own.length || 1, stop: stop.signal },

@@ -22,7 +22,8 @@ interface Count {
   readonly failed: number;
 }
 
-/** Runs `bun test` and reads what it counted; a run that broke without a failed test counts as one failure. */
+/** Runs `bun test` and reads what it counted; a run that broke without a failed test, or told nothing, counts as one
+ * failure. */
 async function runTests(
   part: string[],
   { folder, environment, stop }: TestServers,
@@ -51,7 +52,7 @@ async function runTests(
   const attribute = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
   const failed = attribute("failures");
   const passed = attribute("tests") - failed - attribute("skipped");
-  return { passed, failed: failed === 0 && code !== 0 ? 1 : failed };
+  return { passed, failed: failed === 0 && (code !== 0 || head === "") ? 1 : failed };
 }
 
 async function runAll(servers: TestServers): Promise<number> {

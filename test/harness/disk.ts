@@ -12,8 +12,15 @@ export interface SmallDisk {
   unmount(): void;
 }
 
-const run = (...command: string[]): boolean =>
-  Bun.spawnSync(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+function run(...command: string[]): boolean {
+  try {
+    const quiet = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
+    return Bun.spawnSync(command, quiet).exitCode === 0;
+  } catch {
+    // The program is not installed.
+    return false;
+  }
+}
 
 const unmount = (folder: string): void => {
   if (!run("umount", folder)) run("umount", "--lazy", folder);
