@@ -2,6 +2,7 @@
 // is renamed when complete: a start that was killed half-way leaves nothing that looks like data.
 
 import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { openConnection } from "../db/client.ts";
@@ -22,12 +23,22 @@ export interface MysqlServer {
 // The servers refuse to run as root unless told to; they run as whoever runs the launcher.
 const asUser = (): string[] => (process.getuid?.() === 0 ? ["--user=root"] : []);
 
+const MEGABYTE = 2 ** 20;
+/**
+ * A sixteenth of the machine's memory, in whole 128 MB: codes and users come in no order, so what a grab writes is spread
+ * over indexes that should fit. It is taken only as data comes.
+ */
+const bufferPoolMegabytes = Math.min(
+  1_024,
+  Math.max(128, Math.floor(totalmem() / MEGABYTE / 16 / 128) * 128),
+);
+
 const COMMON = [
   "--skip-networking",
   "--skip-name-resolve",
   "--character-set-server=utf8mb4",
   "--max-connections=400",
-  "--innodb-buffer-pool-size=128M",
+  `--innodb-buffer-pool-size=${bufferPoolMegabytes}M`,
   "--innodb-flush-log-at-trx-commit=1",
   // With a binlog, InnoDB's recovery asks it which prepared transactions were committed: both must be on disk.
   "--log-bin=binlog",
