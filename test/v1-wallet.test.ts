@@ -5,6 +5,7 @@ import { sql } from "drizzle-orm";
 import type { Coupon } from "../src/coupons/coupon.ts";
 import { createCouponWallet } from "../src/coupons/wallet.ts";
 import { limits } from "../src/limits.ts";
+import { saleKeys } from "../src/redis/keys.ts";
 import type { Grant } from "../src/wallet/grants.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import {
@@ -122,26 +123,30 @@ describe("the wallet", () => {
 
 test("a page looks at no more unrecorded grants than its bound, the newest, however many there are", async () => {
   const most = limits.walletRecentGrantsMax;
-  const grants = Array.from({ length: most * 2 }, (_, index) => ({ saleId: 1, number: index + 1 }));
+  const saleId = await newSale(past, most * 2);
+  const user = await mintCustomer();
+  const numbers = Array.from({ length: most * 2 }, (_, index) => `${index + 1}:key`);
+  await past.redis.hset(saleKeys(saleId).winners, user.id, numbers.join(","));
+  await past.redis.sadd(saleKeys(saleId).unrecorded, saleId);
   const asked: number[] = [];
   const wallet = createCouponWallet({
-    db: past.db,
+    ...{ db: past.db, redis: past.redis },
     pending: {
-      grants: () => Promise.resolve(grants),
+      grants: () => Promise.resolve([]),
       couponsOf(_, unrecorded: readonly Grant[]) {
         asked.push(unrecorded.length);
-        const made = unrecorded.map(({ saleId, number }) => ({ saleId, grantNo: number }));
+        const made = unrecorded.map(({ number }) => ({ saleId, grantNo: number }));
         return Promise.resolve(made as Coupon[]);
       },
     },
     templates: { peek: () => undefined, get: () => Promise.resolve(undefined) },
   });
-  const page = { userId: (await mintCustomer()).id, count: limits.pageItemsMax + 1 };
+  const page = { userId: user.id, count: limits.pageItemsMax + 1 };
   const numbersOf = (coupons: readonly Coupon[]) => coupons.map(({ grantNo }) => grantNo);
   const first = numbersOf(await wallet.list(page));
   expect(first).toEqual(Array.from({ length: page.count }, (_, index) => most * 2 - index));
   // Also far behind the beginning, where the bound begins anew.
-  const next = numbersOf(await wallet.list({ ...page, after: { saleId: 1, number: most } }));
+  const next = numbersOf(await wallet.list({ ...page, after: { saleId, number: most } }));
   expect(next[0]).toBe(most - 1);
   expect(asked).toEqual([most, most - 1]);
 });

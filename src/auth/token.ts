@@ -153,8 +153,16 @@ function judge(payload: Record<string, unknown>, now: number): TokenCheck {
   // The hosts' clocks may differ: a token that another process has just issued is not early.
   if (iat !== undefined && iat > now + limits.clockSkewSeconds) return EARLY;
   if (nbf !== undefined && nbf > now) return EARLY;
-  const claims = { userId: sub, username, kind, tokenId: jti, expiresAt: exp };
-  return { ok: true, claims: { ...claims, sessionId: sid, since } };
+  const claims: Claims = {
+    userId: sub,
+    username,
+    kind,
+    tokenId: jti,
+    expiresAt: exp,
+    sessionId: sid,
+    since,
+  };
+  return { ok: true, claims };
 }
 
 /** `isRevoked` is asked last and must answer from memory. */

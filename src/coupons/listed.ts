@@ -123,13 +123,19 @@ export function couponOfListed(row: ListedRow, template: CachedTemplate): Coupon
   const state = stateOf({ stored: row.state, lapsed: row.lapsed === 1, over: row.over === 1 });
   const ofOrder = state === "locked" || state === "used";
   return {
-    ...{ code: row.code, state, recorded: true, saleId: row.sale_id, grantNo: row.grant_no },
+    code: row.code,
+    state,
+    recorded: true,
+    saleId: row.sale_id,
+    grantNo: row.grant_no,
     template: inShort(template),
-    ...{ validFrom: timeOf(row.valid_from), expiresAt: timeOf(row.expires_at) },
+    validFrom: timeOf(row.valid_from),
+    expiresAt: timeOf(row.expires_at),
     grantedAt: timeOf(row.granted_at) as string,
     orderSn: ofOrder ? row.order_sn : null,
     lockedUntil: state === "locked" ? timeOf(row.locked_until) : null,
-    ...{ originalAmount: row.original_amount, discountAmount: row.discount_amount },
+    originalAmount: row.original_amount,
+    discountAmount: row.discount_amount,
     usedAt: timeOf(row.used_at),
   };
 }

@@ -5,10 +5,11 @@
 
 import type { PooledDatabase } from "../db/client.ts";
 import { limits } from "../limits.ts";
+import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
-import { RedisAway } from "../redis/reading.ts";
 import type { CachedTemplate } from "../templates/cached.ts";
 import { byNewest, type Grant } from "../wallet/grants.ts";
+import { readRecentOrNone } from "../wallet/recent.ts";
 import { type Coupon, couponOf } from "./coupon.ts";
 import { couponOfListed, type Listed, type Listing, nameOfGrant, readListings } from "./listed.ts";
 import type { Pending } from "./pending.ts";
@@ -40,35 +41,44 @@ const newest = (grants: readonly Grant[]): readonly Grant[] =>
     ? grants
     : grants.toSorted(byNewest).slice(0, limits.walletRecentGrantsMax);
 
+function listingOf({ userId, state, after, count }: CouponPage, grants: readonly Grant[]): Listing {
+  const behind =
+    after === undefined ? grants : grants.filter((grant) => byNewest(after, grant) < 0);
+  return { userId, state, after, count, recent: newest(behind) };
+}
+
+/** A page as Redis and then MySQL know it. */
+interface Read {
+  readonly recent: readonly Grant[];
+  readonly listed: Listed;
+}
+
 const grantOf = ({ saleId, grantNo }: Coupon): Grant => ({ saleId, number: grantNo });
 
-export function createCouponWallet({
-  db,
-  pending,
-  templates,
-}: {
-  db: PooledDatabase;
-  pending: Pending;
-  templates: {
+interface CouponWalletDeps {
+  readonly db: PooledDatabase;
+  readonly redis: Redis;
+  readonly pending: Pending;
+  readonly templates: {
     peek(id: number): CachedTemplate | undefined;
     get(id: number): Promise<CachedTemplate | undefined>;
   };
-}): CouponWallet {
-  const listings = createGroupRead<Listing, Listed>({
+}
+
+export function createCouponWallet(deps: CouponWalletDeps): CouponWallet {
+  const { db, redis, pending, templates } = deps;
+  const pages = createGroupRead<CouponPage, Read>({
     requestsMax: limits.walletUsersPerReadMax,
     readsAtOnce: limits.walletReadsAtOnce,
-    identityOf: (listing) => listing,
-    run: (asked) => readListings(db, asked),
+    identityOf: (page) => page,
+    async run(asked) {
+      const userIds = asked.map(({ userId }) => String(userId));
+      const grants = await readRecentOrNone(redis, userIds);
+      const listings = asked.map((page, index) => listingOf(page, grants[index] ?? []));
+      const listed = await readListings(db, listings);
+      return listings.map(({ recent }, index) => ({ recent, listed: listed[index] as Listed }));
+    },
   });
-
-  async function recentOf(userId: number): Promise<readonly Grant[]> {
-    try {
-      return await pending.grants(userId);
-    } catch (error) {
-      if (error instanceof RedisAway) return [];
-      throw error;
-    }
-  }
 
   /** The templates of these rows; one that is gone is left out. */
   async function templatesOf(rows: Listed["rows"]): Promise<Map<number, CachedTemplate>> {
@@ -92,10 +102,9 @@ export function createCouponWallet({
   };
 
   return {
-    async list({ userId, state, after, count }) {
-      const behind = (grant: Grant) => after === undefined || byNewest(after, grant) < 0;
-      const recent = newest((await recentOf(userId)).filter(behind));
-      const listed = await listings.read({ userId, state, after, count, recent });
+    async list(page) {
+      const { userId, state, count } = page;
+      const { recent, listed } = await pages.read(page);
       const known = await templatesOf(listed.rows);
       const coupons = listed.rows.flatMap((row) => {
         const template = known.get(row.template_id);

@@ -8,7 +8,6 @@ import {
   createConnection,
   createPool,
   type Pool,
-  type RowDataPacket,
 } from "mysql2";
 import { limits } from "../limits.ts";
 
@@ -50,6 +49,8 @@ export const connectionOptions = (url: string): ConnectionOptions => ({
   timezone: "Z",
   supportBigNumbers: true,
   enableKeepAlive: true,
+  // A stack for every query, in case it fails, is dear; an error's own text and its statement tell enough.
+  trace: false,
 });
 
 interface Command {
@@ -152,12 +153,13 @@ export function poolGauges({ pool }: DatabasePool) {
  * The rows of a statement without parameters, with times as the text that they come as. Drizzle calls a function for
  * each value that it reads; this is for what is read so often that it shows.
  */
-export async function plainRows<Row extends object>(
+export const plainRows = <Row extends object>(
   { $client }: PooledDatabase,
   text: string,
-): Promise<Row[]> {
-  const [rows] = await $client
-    .promise()
-    .query<(Row & RowDataPacket)[]>({ sql: text, dateStrings: true });
-  return rows;
-}
+): Promise<Row[]> =>
+  new Promise((resolve, reject) => {
+    $client.query({ sql: text, dateStrings: true }, (error, rows) => {
+      if (error) reject(error);
+      else resolve(rows as Row[]);
+    });
+  });

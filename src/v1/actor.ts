@@ -56,7 +56,12 @@ export async function actorOf(
   const { userId, username, kind, tokenId, sessionId, expiresAt } = check.claims;
   return {
     kind: "user",
-    ...{ userId: Number(userId), username, role: kind === "saler" ? "seller" : kind },
-    ...{ name: `user:${userId}`, tokenId, sessionId, expiresAt },
+    userId: Number(userId),
+    username,
+    role: kind === "saler" ? "seller" : kind,
+    name: `user:${userId}`,
+    tokenId,
+    sessionId,
+    expiresAt,
   };
 }

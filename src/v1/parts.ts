@@ -73,7 +73,7 @@ export function createV1Parts(deps: PartsDeps) {
   });
   const templates = createTemplateLookup(levels, db);
   const pending = createPending({ ...deps, codes, templates });
-  const wallet = createCouponWallet({ db, pending, templates });
+  const wallet = createCouponWallet({ ...deps, pending, templates });
   const coupons = createCoupons({ db, wallet });
   const exists = async (id: number) => (await grabSales.get(id)) !== undefined;
   const events = new SaleEvents({ ...deps, exists });

@@ -9,7 +9,7 @@
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { allShards, saleKeys, shardKeys } from "../redis/keys.ts";
-import { readEach, readMany } from "../redis/reading.ts";
+import { RedisAway, readEach, readMany } from "../redis/reading.ts";
 import { type Grant, numbersOf } from "./grants.ts";
 
 async function unrecordedSales(redis: Redis): Promise<number[]> {
@@ -40,4 +40,17 @@ export async function readRecent(redis: Redis, userIds: readonly string[]): Prom
     });
   }
   return grants;
+}
+
+/** The same, or none for anybody where Redis does not answer. */
+export async function readRecentOrNone(
+  redis: Redis,
+  userIds: readonly string[],
+): Promise<Grant[][]> {
+  try {
+    return await readRecent(redis, userIds);
+  } catch (error) {
+    if (error instanceof RedisAway) return userIds.map(() => []);
+    throw error;
+  }
 }

@@ -9,10 +9,9 @@ import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
-import { RedisAway } from "../redis/reading.ts";
 import { loadSales, type SaleFacts } from "../sales/facts.ts";
-import { type Grant, mergePage, storedWindow } from "./grants.ts";
-import { readRecent } from "./recent.ts";
+import { mergePage, storedWindow } from "./grants.ts";
+import { readRecentOrNone } from "./recent.ts";
 import { readStored } from "./stored.ts";
 
 export interface Wallet {
@@ -33,7 +32,6 @@ interface WalletDeps {
 interface WalletRequest {
   readonly userId: string;
   readonly page: number;
-  readonly recent: readonly Grant[];
 }
 
 /** A line of the list. */
@@ -93,12 +91,17 @@ export function createWallet({ redis, db, levels }: WalletDeps): Wallet {
   const linesOf = createLines(db, levels);
 
   async function readPages(requests: readonly WalletRequest[]): Promise<string[]> {
-    const windows = requests.map(({ userId, page, recent }) => {
-      return { userId, without: recent, ...storedWindow(page, recent.length) };
+    const recents = await readRecentOrNone(
+      redis,
+      requests.map(({ userId }) => userId),
+    );
+    const windows = requests.map(({ userId, page }, index) => {
+      const without = recents[index] ?? [];
+      return { userId, without, ...storedWindow(page, without.length) };
     });
     const stored = await readStored(db, windows);
-    const pages = requests.map(({ page, recent }, index) =>
-      mergePage(page, recent, stored[index] ?? []),
+    const pages = requests.map(({ page }, index) =>
+      mergePage(page, recents[index] ?? [], stored[index] ?? []),
     );
     const text = await linesOf(new Set(pages.flat().map(({ saleId }) => saleId)));
     return pages.map((grants) => {
@@ -107,12 +110,6 @@ export function createWallet({ redis, db, levels }: WalletDeps): Wallet {
     });
   }
 
-  const recentOf = createGroupRead<string, readonly Grant[]>({
-    requestsMax: limits.walletUsersPerReadMax,
-    readsAtOnce: limits.walletReadsAtOnce,
-    identityOf: (userId) => userId,
-    run: (userIds) => readRecent(redis, userIds),
-  });
   const pageOf = createGroupRead<WalletRequest, string>({
     requestsMax: limits.walletUsersPerReadMax,
     readsAtOnce: limits.walletReadsAtOnce,
@@ -120,19 +117,10 @@ export function createWallet({ redis, db, levels }: WalletDeps): Wallet {
     run: readPages,
   });
 
-  async function recentOrNone(userId: string): Promise<readonly Grant[]> {
-    try {
-      return await recentOf.read(userId);
-    } catch (error) {
-      if (error instanceof RedisAway) return [];
-      throw error;
-    }
-  }
-
   return {
     async page(userId, page) {
       if (page > limits.listPageMax) return "";
-      return pageOf.read({ userId, page, recent: await recentOrNone(userId) });
+      return pageOf.read({ userId, page });
     },
   };
 }
