@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type DatabasePool, openPool } from "../src/db/client.ts";
 import { migrate } from "../src/db/migrate.ts";
+import { ensureServers } from "../src/embedded/install.ts";
 import { layoutOf, socketFolder } from "../src/embedded/layout.ts";
 import { createDatabase, dropDatabase, mysqlServer } from "../src/embedded/mysql.ts";
 import { type RedisServer, redisServer } from "../src/embedded/redis.ts";
@@ -82,6 +83,7 @@ export async function openBench(
   stop: AbortSignal,
   profile: string | undefined,
 ): Promise<Bench> {
+  await ensureServers({ redis: true, mysql: true }, say);
   const folder = makeFolder();
   opened.add(() => rmSync(folder, { recursive: true, force: true }));
   const mysql = mysqlServer(layoutIn({ folder, opened }, "db"), {

@@ -1,4 +1,4 @@
-// What every run of tests needs: a folder of its own, and a MySQL or MariaDB for each lane to make databases on.
+// What every run of tests needs: a folder of its own, and a MySQL or MariaDB to make databases on.
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -15,9 +15,7 @@ const ALL = join(ROOT, ".data/test");
 export interface TestServers {
   /** Removed at the end. */
   readonly folder: string;
-  /** How many files may run at a time: as many as there are servers. */
-  readonly lanes: number;
-  /** For `bun test`: where the tests find the servers, with a space between their URLs, and the folder. */
+  /** For `bun test`: where the tests find the server and the folder. */
   readonly environment: { readonly DATABASE_URL: string; readonly TEST_FOLDER: string };
   /** Aborted by a signal; the tests are to end, and this process stays to tidy up. */
   readonly stop: AbortSignal;
@@ -52,13 +50,11 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Starts a server for each lane, or takes the one that DATABASE_URL names, hands them to `work`, and stops them.
- * Tests look at what a whole server counts and does, so lanes share none. Throws `CannotStart` when there is none
- * to be had.
+ * Starts a server, or takes the one that DATABASE_URL names, hands it to `work`, and stops it. Throws `CannotStart`
+ * when there is none to be had.
  */
 export async function withTestServers<Result>(
   work: (servers: TestServers) => Promise<Result>,
-  lanes = 1,
 ): Promise<Result> {
   const given = process.env.DATABASE_URL;
   await ensureServers({ redis: true, mysql: !given }, say);
@@ -68,20 +64,18 @@ export async function withTestServers<Result>(
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => stop.abort());
   }
-  const own = Array.from({ length: given ? 0 : lanes }, (_, lane) =>
-    mysqlServer(layoutOf(join(folder, `lane-${lane}`)), { keepUp: true, onSay: say }),
-  );
+  const own = given
+    ? undefined
+    : mysqlServer(layoutOf(join(folder, "server")), { keepUp: true, onSay: say });
   try {
-    // All of them, also when one fails: what still starts could not be stopped.
-    const starts = await Promise.allSettled(own.map((mysql) => mysql.start()));
-    for (const start of starts) if (start.status === "rejected") throw start.reason;
-    const DATABASE_URL = given ?? own.map((mysql) => mysql.urlOf("mysql")).join(" ");
+    await own?.start();
+    const DATABASE_URL = given ?? own?.urlOf("mysql") ?? "";
     return await work({
-      ...{ folder, lanes: own.length || 1, stop: stop.signal },
+      ...{ folder, stop: stop.signal },
       environment: { DATABASE_URL, TEST_FOLDER: folder },
     });
   } finally {
-    await Promise.all(own.map((mysql) => mysql.process.stop()));
+    await own?.process.stop();
     removeFolder(folder);
   }
 }

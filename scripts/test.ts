@@ -1,7 +1,6 @@
 // `npm test`: runs the unit tests, then the integration tests against a MySQL or MariaDB of their own, and
-// ends with a line that counts. Arguments go to `bun test`, for example a file; files that are named are run one
-// after the other. DATABASE_URL points the tests at another server, on which they make and remove databases of
-// their own.
+// ends with a line that counts. Arguments go to `bun test`, for example a file. DATABASE_URL points the tests at
+// another server, on which they make and remove databases of their own.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,15 +9,6 @@ import { CannotStart } from "../src/embedded/errors.ts";
 import { ROOT, say, type TestServers, withTestServers } from "./servers.ts";
 
 const TEST_TIMEOUT_MS = 60_000;
-/**
- * How many of the integration tests' files run at a time. Two took a sixth less time on two cores, and now and then
- * disturbed a test that counts what the servers do.
- */
-const LANES = 1;
-/** These measure times while much is going on, and have the machine to themselves. */
-const ALONE = ["audit-load", "bad-input", "overload", "faults/load"].map(
-  (name) => `test/${name}.test.ts`,
-);
 
 interface Count {
   readonly passed: number;
@@ -60,15 +50,7 @@ async function runTests(
 
 async function runAll(servers: TestServers): Promise<number> {
   const filter = process.argv.slice(2);
-  const inLanes = servers.lanes > 1 ? [`--parallel=${servers.lanes}`] : [];
-  const parts =
-    filter.length > 0
-      ? [filter]
-      : [
-          ["./src/"],
-          ["./test/", ...inLanes, ...ALONE.map((path) => `--path-ignore-patterns=${path}`)],
-          ALONE.map((path) => `./${path}`),
-        ];
+  const parts = filter.length > 0 ? [filter] : [["./src/"], ["./test/"]];
   let total: Count = { passed: 0, failed: 0 };
   for (const part of parts) {
     if (servers.stop.aborted) break;
@@ -83,7 +65,7 @@ async function runAll(servers: TestServers): Promise<number> {
 }
 
 try {
-  process.exit(await withTestServers(runAll, process.argv.length > 2 ? 1 : LANES));
+  process.exit(await withTestServers(runAll));
 } catch (error) {
   if (!(error instanceof CannotStart)) throw error;
   console.error(error.message);

@@ -1,6 +1,6 @@
-// Real servers for tests. `npm test` starts a MySQL or MariaDB for each lane of the run, or takes the one that
-// DATABASE_URL names; each test file makes databases of its own on it, which nobody else sees. A Redis is
-// so quick to start that each file has its own: scripts and gates belong to a whole server.
+// Real servers for tests. `npm test` starts a MySQL or MariaDB, or takes the one that DATABASE_URL names; each test
+// file makes databases of its own on it, which nobody else sees. A Redis is so quick to start that each file has its
+// own: scripts and gates belong to a whole server.
 // Everything that a file started is stopped by `stopEverything`, which it hands to `afterAll`.
 
 import { randomBytes } from "node:crypto";
@@ -47,10 +47,7 @@ export async function freshDatabase({
 }: {
   migrated?: boolean;
 } = {}): Promise<{ url: string; name: string }> {
-  const servers = given("DATABASE_URL").split(" ");
-  // Files that run at the same time have a server each; the runner numbers its workers from 1.
-  const lane = Number(process.env.BUN_TEST_WORKER_ID ?? 1) - 1;
-  const server = servers[lane % servers.length] ?? "";
+  const server = given("DATABASE_URL");
   const name = `doorbuster_test_${randomBytes(6).toString("hex")}`;
   const url = new URL(server);
   url.pathname = `/${name}`;
