@@ -9,27 +9,16 @@ import { findProgram, findRedis } from "../src/embedded/programs.ts";
 import { createLog } from "../src/log.ts";
 import { connectRedis } from "../src/redis/client.ts";
 import { saleKeys } from "../src/redis/keys.ts";
+import { type BareFigure, measureBare } from "./bare.ts";
 import { processMicros } from "./cpu.ts";
-import { perSecondOf } from "./figures.ts";
-import { runLoad, totalOf } from "./load.ts";
 import oneGrab from "./one-grab.lua" with { type: "text" };
-import { customer, requestText, writeRequests } from "./requests.ts";
 import { type Bench, Opened, say } from "./system.ts";
 
-const BARE = new URL("./bare.ts", import.meta.url).pathname;
 const SALE = 42;
 const EPOCH = "1";
 /** redis-benchmark keeps it in 32 bits. */
 const USERS = 2_000_000_000;
 const TRIAL_CALLS = 20_000;
-
-export interface BareFigure {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpuMicros: number;
-  readonly generatorMicros: number;
-}
 
 export interface RedisFigure {
   readonly name: string;
@@ -39,53 +28,6 @@ export interface RedisFigure {
   /** Of the Redis process, per call. */
   readonly cpuMicros: number;
   readonly command: string;
-}
-
-/** The same requests as for a grab, against a server that answers 20 bytes to whatever comes. */
-async function measureBare(
-  bench: Bench,
-  { connections, seconds }: { connections: number; seconds: number },
-): Promise<BareFigure> {
-  const child = Bun.spawn([process.execPath, "--no-orphans", "--no-env-file", BARE], {
-    ...{ stdin: "ignore", stdout: "pipe", stderr: "inherit", detached: true },
-  });
-  try {
-    const { value } = await child.stdout.getReader().read();
-    const url = `http://127.0.0.1:${Number(new TextDecoder().decode(value))}`;
-    const requests = writeRequests(join(bench.folder, "requests"), 100_000, (index) => {
-      const token = bench.mint.token(customer(index));
-      return requestText("PATCH", "/api/users/seller/coupons/sale-000001", {
-        Authorization: token,
-      });
-    });
-    const rounds = 200;
-    await runLoad(bench, url, requests, { connections, seconds: 1, rounds });
-    let begin = 0;
-    let end = 0;
-    const load = await runLoad(
-      bench,
-      url,
-      requests,
-      { connections, seconds, rounds },
-      {
-        begun: () => {
-          begin = processMicros(child.pid);
-        },
-        ended: () => {
-          end = processMicros(child.pid);
-        },
-      },
-    );
-    const latency = load.latency["200"];
-    return {
-      ...{ perSecond: perSecondOf(load), generatorMicros: load.generatorMicros },
-      ...{ p50Ms: latency?.p50Ms ?? 0, p99Ms: latency?.p99Ms ?? 0 },
-      cpuMicros: (end - begin) / totalOf(load.answered),
-    };
-  } finally {
-    child.kill("SIGKILL");
-    await child.exited;
-  }
 }
 
 function freePort(): number {

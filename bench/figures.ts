@@ -28,6 +28,8 @@ export interface Figure {
   readonly load: LoadResult;
   readonly perSecond: number;
   readonly cpu: CpuPerRequest;
+  /** What a bare answer cost just before, microseconds. */
+  readonly bareMicros: number;
   readonly audit?: Audit;
   /** From the last 201 until MySQL had every row, milliseconds. */
   readonly persistMs?: number;

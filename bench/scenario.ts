@@ -1,6 +1,8 @@
 // The course of every scenario: a system of its own, a warm-up that also tells how many requests will be
-// needed, the requests made in advance, the measured load, and what is to be looked at afterwards.
+// needed, the requests made in advance, how fast the machine is at this moment, the measured load, and what is to be
+// looked at afterwards.
 
+import { bareMicros } from "./bare.ts";
 import { machineMicros, readCpu } from "./cpu.ts";
 import { type CpuMark, cpuPerRequest, type Figure, othersCores, perSecondOf } from "./figures.ts";
 import { type LoadOptions, runLoad, totalOf } from "./load.ts";
@@ -62,6 +64,7 @@ export async function measure(
   const warmUp = await runLoad(bench, system.url(), first, at(warmUpSeconds));
   await warmed?.();
   const second = await make(needed(perSecondOf(warmUp) * RESERVE, seconds));
+  const bare = await bareMicros(bench, connections);
   const before = await system.grabCalls();
   const marks: { begin?: CpuMark; end?: CpuMark } = {};
   const load = await runLoad(bench, system.url(), second, at(seconds), {
@@ -86,7 +89,7 @@ export async function measure(
   return {
     ...{ warmUp, load },
     figure: {
-      ...{ load, perSecond: perSecondOf(load) },
+      ...{ load, perSecond: perSecondOf(load), bareMicros: bare },
       cpu: cpuPerRequest({ begin, end, settled }, load),
       othersCores: othersCores({ begin, end }, load),
       ...(calls > 0 ? { attemptsPerCall: (after.attempts - before.attempts) / calls } : {}),
