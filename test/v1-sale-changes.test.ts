@@ -100,6 +100,14 @@ describe("once it is open", () => {
     expect(await grab(id)).toBe("won");
   });
 
+  test("its end is at no time that MySQL cannot hold, whatever zone it is told in", async () => {
+    const id = await sale();
+    const refused = await of(id, "PATCH ", { closesAt: "9999-12-31T23:59:59-01:00" });
+    expect([refused.status, refused.body.errors?.[0].pointer]).toEqual([422, "/closesAt"]);
+    const put = await of(id, "PATCH ", { closesAt: "9999-12-31T23:59:59.999+00:00" });
+    expect([put.status, put.body.closesAt]).toEqual([200, "9999-12-31T23:59:59.999Z"]);
+  });
+
   test("what it was already is no change", async () => {
     const id = await sale();
     expect((await of(id, "PATCH ", { total: 10, userLimit: 1 })).status).toBe(200);

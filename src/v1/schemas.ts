@@ -21,6 +21,10 @@ export const currencySchema = z
   .enum(Intl.supportedValuesOf("currency"), { error: "Use an ISO 4217 code such as CNY." })
   .openapi("Currency", { description: "ISO 4217.", example: "CNY" });
 
+/** What MySQL's DATETIME holds for certain; a zone can take a time of these years out of them. */
+const isStorable = (at: Date): boolean =>
+  at.getUTCFullYear() >= 1_000 && at.getUTCFullYear() <= 9_999;
+
 /** RFC 3339, with a zone; becomes a Date. */
 export const instantSchema = z.iso
   .datetime({
@@ -28,6 +32,7 @@ export const instantSchema = z.iso
     error: "Use an RFC 3339 time with a zone, such as 2027-01-01T20:00:00.000Z.",
   })
   .transform((text) => new Date(text))
+  .refine(isStorable, "Use a time of the years 1000 to 9999 in UTC.")
   // Without a type: one that is named here would hide that a field may be null as well.
   .openapi({ example: "2027-01-01T20:00:00.000Z" });
 

@@ -12,6 +12,8 @@ export const TEXTS: readonly string[] = [
   ...["true", "0", "-1", "0x10", " 5 ", "1e3", "inf", "__proto__", "constructor", "toString"],
   ...["{s1}:sale:1", "a:b*?", "\r\nX-Injected: 1", "2027-02-30T25:61:61Z", "0000-00-00"],
   ...["+275760-09-13T00:00:00.001Z", "9999-12-31T23:59:59.999Z", "1969-12-31T23:59:59Z"],
+  // Of years that a zone takes away.
+  ...["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+23:59"],
 ];
 
 /** Numbers as JSON may write them, and what only looks like one. */
