@@ -216,7 +216,7 @@ export const refusals = {
   validation: {
     status: 422,
     title: "The request has fields that are not right",
-    help: "`errors` lists each of them with a JSON pointer, or the name of the parameter.",
+    help: "`errors` lists them, each with a JSON pointer or the name of the parameter.",
   },
   "weak-password": {
     status: 422,

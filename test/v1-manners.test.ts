@@ -109,6 +109,16 @@ describe("a body that is no JSON", () => {
     },
   );
 
+  test.each(['{"name":"half \\ud83d"}', '{"half \\udc00":1}'])(
+    "because it has half a character is refused: %s",
+    async (text) => {
+      for (const path of ["/v1/templates", "/v1/sales/1/pause", "/v1/auth/login"]) {
+        const { status, body } = await v1(api.url, `POST ${path}`, { token, body: text });
+        expect([path, status, body.code]).toEqual([path, 400, "malformed_json"]);
+      }
+    },
+  );
+
   test.each([[[0xff]], [[0xc0, 0x80]], [[0xed, 0xa0, 0x80]], [[0xe4, 0xbd]]])(
     "because it is no UTF-8 is refused: %p",
     async (bytes) => {
@@ -133,7 +143,7 @@ describe("a body that is not what the route takes", () => {
     expect([status, body.code]).toEqual([422, "validation"]);
     const pointers = body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted();
     expect(pointers).toEqual(
-      ["/a~1b~0c", "/currency", "/goods/1", "/name", "/type", "/validity"].toSorted(),
+      ["/a~1b~0c", "/currency", "/goods/1", "/name", "/type", "/validity/days"].toSorted(),
     );
   });
 
@@ -155,10 +165,30 @@ describe("a body that is not what the route takes", () => {
     expect([status, body.admin, body.state]).toEqual([201, undefined, "draft"]);
   });
 
-  test("has half a character", async () => {
-    const { status, body } = await post(template({ name: "half \ud83d" }));
-    expect([status, body.errors?.[0]?.pointer]).toEqual([422, "/name"]);
+  test.each([
+    [{ days: 0 }, "/validity/days"],
+    [{ days: 1.5 }, "/validity/days"],
+    [{ days: 5, x: 1 }, "/validity/x"],
+    [{ days: 5, until: null }, "/validity/days"],
+    [{ from: "tomorrow" }, "/validity/from"],
+    [{ from: "0001-01-01T00:00:00+01:00" }, "/validity/from"],
+    [{ until: "9999-12-31T23:59:59-01:00" }, "/validity/until"],
+    ["always", "/validity"],
+  ])("has a validity of which the wrong field is named: %j", async (validity, pointer) => {
+    const { status, body } = await post(template({ validity }));
+    const pointers = body.errors.map((error: { pointer: string }) => error.pointer);
+    expect([status, pointers]).toEqual([422, [pointer]]);
   });
+
+  test.each(["1e3", "1.0", "1.0000000000000001", "-0", "1E2", "1e400"])(
+    "has a number that is not written as a whole one: %s",
+    async (number) => {
+      const text = JSON.stringify(template()).replace('"faceValue":500', `"faceValue":${number}`);
+      const { status, body } = await post(text);
+      const detail = "Write a whole number, in digits only.";
+      expect([status, body.errors]).toEqual([422, [{ pointer: "/faceValue", detail }]]);
+    },
+  );
 
   test.each([10_000, 30_000])("is %d levels deep, and nobody else waits for it", async (depth) => {
     const nested = `${"[".repeat(depth)}${"]".repeat(depth)}`;
@@ -214,6 +244,9 @@ describe("where a route takes no", () => {
       const refused = await v1(api.url, `${what}?nonsense=1&more=2`, { token });
       expect([what, refused.status, fieldsOf(refused)]).toEqual([what, 422, ["nonsense", "more"]]);
     }
+    const { body } = await v1(api.url, "GET /v1/sales?sellerId=x");
+    const detail = "Use an id: a whole number from 1 on.";
+    expect(body.errors).toEqual([{ parameter: "sellerId", detail }]);
     expect((await v1(api.url, `GET ${one}?nonsense=1`)).status).toBe(401);
     expect((await v1(api.url, `GET ${one}?`, { token })).status).toBe(200);
   });

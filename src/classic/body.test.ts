@@ -99,10 +99,10 @@ describe("a body is malformed", () => {
   });
 
   test("when an integer is not written as one", async () => {
-    for (const amount of ["1.0", "1.5", "1e3", "1E0", "9e99", "1e400", "-0.0"]) {
+    for (const amount of ["1.0", "1.5", "1e3", "1E0", "9e99", "1e400", "-0.0", "-0"]) {
       expect([amount, await reason(`{"amount":${amount}}`)]).toEqual([amount, "malformed"]);
     }
-    for (const amount of ["0", "-0", "-1", "2147483648", "9007199254740991"]) {
+    for (const amount of ["0", "-1", "2147483648", "9007199254740991"]) {
       expect([amount, await reason(`{"amount":${amount}}`)]).toEqual([amount, "read"]);
     }
   });

@@ -4,12 +4,10 @@
 
 import { z } from "zod";
 import { readText } from "../body.ts";
+import { parseJson } from "../json.ts";
 
-/** Text of whole characters; missing counts as empty, as in the originals. */
-export const text = z
-  .string()
-  .refine((value) => value.isWellFormed())
-  .default("");
+/** Missing counts as empty, as in the originals. */
+export const text = z.string().default("");
 
 /** A whole number that was written as one; missing counts as 0, as in the originals. */
 export const integer = z.number().int().default(0);
@@ -19,16 +17,6 @@ export type Parsed<Value> =
   | { ok: false; reason: "too_large" | "encoded" | "malformed" };
 
 const MALFORMED = { ok: false, reason: "malformed" } as const;
-
-const INTEGER = /^-?\d+$/;
-
-type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
-// TypeScript does not know yet that a reviver is told how a number was written.
-const parseJson = JSON.parse as (text: string, reviver: Reviver) => unknown;
-
-/** A number that is not written as an integer, such as 1.0 or 1e3, becomes NaN: no field takes that. */
-const strictNumber: Reviver = (_key, value, { source }) =>
-  typeof value !== "number" || (source !== undefined && INTEGER.test(source)) ? value : Number.NaN;
 
 /** Keys in lower case without those that are null. A later key replaces an earlier one that means the same. */
 function fieldsOf(value: object): Record<string, unknown> {
@@ -41,7 +29,7 @@ function fieldsOf(value: object): Record<string, unknown> {
 
 function parseObject(json: string): object | undefined {
   try {
-    const value = parseJson(json, strictNumber);
+    const value = parseJson(json);
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     // No JSON, or nested deeper than the parser goes.

@@ -8,6 +8,8 @@ export const apiLimits = {
   httpInFlightRequestsMax: 4_096,
   httpInFlightBodiesMax: 1_024,
   httpIdleTimeoutSeconds: 10,
+  // Of one request: 64 KiB of body can be wrong in ten thousand places.
+  wrongFieldsListedMax: 100,
 
   // Names and numbers that clients send.
   usernameCharsMax: 20,

@@ -29,16 +29,29 @@ const idList = z
 
 const count = (max: number) => z.int().min(1).max(max).nullable();
 
+// One object, and no union of two: of a union only one half could be told what is wrong with it, and not always the
+// half that was meant.
 const validitySchema = z
-  .union([
-    z.strictObject({
-      from: instantSchema.nullable().default(null),
-      until: instantSchema.nullable().default(null),
-    }),
-    z.strictObject({ days: z.int().min(1).max(limits.templateValidDaysMax) }),
-  ])
+  .strictObject({
+    from: instantSchema.nullable().optional(),
+    until: instantSchema.nullable().optional(),
+    days: z.int().min(1).max(limits.templateValidDaysMax).optional(),
+  })
+  .refine(
+    ({ from, until, days }) => days === undefined || (from === undefined && until === undefined),
+    {
+      error: "Say days, or from and until.",
+      path: ["days"],
+    },
+  )
+  .transform(({ from = null, until = null, days }) =>
+    days === undefined ? { from, until } : { days },
+  )
   .nullable()
-  .openapi({ description: "Between two instants, or days after the grant; null is for ever." });
+  .openapi({
+    description:
+      "Between two instants, `from` and `until`, or `days` after the grant; null is for ever.",
+  });
 
 const fields = {
   name: plainText(1, limits.couponNameCharsMax),

@@ -3,8 +3,9 @@
 import { z } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { readText } from "../body.ts";
+import { parseJson } from "../json.ts";
 import { Problem } from "../problem.ts";
-import { fieldErrors } from "./fields.ts";
+import { wrongFields } from "./fields.ts";
 
 const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
@@ -30,23 +31,34 @@ async function bodyOf(c: Context): Promise<string> {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     throw new Problem("malformed-json");
   }
 }
 
+/** Reads the body, so that whoever comes behind finds it: the text, and what it says where it says something. */
+async function read(c: Context): Promise<string> {
+  const text = await bodyOf(c);
+  c.req.bodyCache.text = Promise.resolve(text) as never;
+  if (text === "") return text;
+  const value = parsed(text);
+  // Hono would parse the text again, and take what is not taken here.
+  c.req.json = () => Promise.resolve(value as never);
+  return text;
+}
+
 /** Reads the body for whoever comes behind. */
 export const withBody: MiddlewareHandler = async (c, next) => {
-  c.req.bodyCache.text = Promise.resolve(await bodyOf(c)) as never;
+  await read(c);
   await next();
 };
 
 /** For a route that takes no fields: nothing, or an object without any. */
 export const withoutFields: MiddlewareHandler = async (c, next) => {
   // It has been read already where an Idempotency-Key is taken.
-  const text = c.req.bodyCache.text === undefined ? await bodyOf(c) : await c.req.text();
-  const check = text === "" ? undefined : NOTHING.safeParse(parsed(text));
-  if (check?.error) throw new Problem("validation", { errors: fieldErrors(check.error, "json") });
+  const text = c.req.bodyCache.text === undefined ? await read(c) : await c.req.text();
+  const check = text === "" ? undefined : NOTHING.safeParse(await c.req.json());
+  if (check?.error) throw wrongFields(check.error, "json");
   await next();
 };

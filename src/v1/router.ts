@@ -6,7 +6,7 @@ import type { MiddlewareHandler } from "hono";
 import { Problem } from "../problem.ts";
 import { NOTHING, withoutFields } from "./body.ts";
 import type { V1Env } from "./edge.ts";
-import { fieldErrors } from "./fields.ts";
+import { wrongFields } from "./fields.ts";
 import { refusalsOf, WITH_BODY } from "./schemas.ts";
 
 type Route = RouteConfig & { middleware?: MiddlewareHandler | MiddlewareHandler[] };
@@ -35,9 +35,7 @@ export function createRouter(): OpenAPIHono<V1Env> {
       if (result.success) return;
       // A path that cannot name anything names nothing.
       if (result.target === "param") throw new Problem("not-found");
-      throw new Problem("validation", {
-        errors: fieldErrors(result.error as z.ZodError, result.target),
-      });
+      throw wrongFields(result.error as z.ZodError, result.target);
     },
   });
   const { openapi } = router;

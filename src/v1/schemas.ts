@@ -6,7 +6,7 @@ import { type ProblemCode, refusals } from "../errors.ts";
 /** An id in a path. */
 export const idParam = z
   .string()
-  .regex(/^[1-9]\d{0,14}$/)
+  .regex(/^[1-9]\d{0,14}$/, "Use an id: a whole number from 1 on.")
   .transform(Number)
   .openapi({ type: "integer", minimum: 1, maximum: 999_999_999_999_999, example: 42 });
 

@@ -9,6 +9,14 @@ import { faultsOf, typeOf, typesOf } from "./validate.ts";
 
 const BODY_BYTES_MAX = 64 * 1024;
 const DEEP = 10_000;
+const DEEP_PAIRS = [
+  ["[", "]"],
+  ['{"a":', "}"],
+] as const;
+/** JSON.stringify writes what is half a character as an escape, and everything else of these as itself. */
+const HALF_CHARACTER = /\\u[dD][89a-fA-F]/;
+const isTooDeep = (text: string): boolean =>
+  DEEP_PAIRS.some(([open]) => text.includes(open.repeat(DEEP)));
 
 interface Change {
   readonly what: string;
@@ -71,10 +79,7 @@ const twice: Breaker = ({ value }, random) => {
 };
 
 const deep: Breaker = (_, random) => {
-  const [open, close] = random.pick([
-    ["[", "]"],
-    ['{"a":', "}"],
-  ] as const);
+  const [open, close] = random.pick(DEEP_PAIRS);
   const depth = random.pick([100, 1_000, DEEP]);
   return { what: "deeply nested", value: new Raw(`${open.repeat(depth)}1${close.repeat(depth)}`) };
 };
@@ -96,7 +101,10 @@ function refusalOf(draft: Draft): readonly number[] | undefined {
   const { body } = draft.operation;
   const text = write(draft.body);
   if (Buffer.byteLength(text) > BODY_BYTES_MAX) return [413];
-  return body && faultsOf(body, JSON.parse(text), false).length > 0 ? [422] : undefined;
+  // A parser may take it for half a character, or give up on its depth, before anybody sees a field.
+  if (HALF_CHARACTER.test(text)) return [400];
+  if (body === undefined || faultsOf(body, JSON.parse(text), false).length === 0) return undefined;
+  return isTooDeep(text) ? [400, 422] : [422];
 }
 
 /** Changes `draft` in one field; undefined where this one cannot be changed so. */

@@ -59,8 +59,9 @@ function* statusFaults(request: FuzzRequest, answer: FuzzAnswer): Generator<stri
     yield "the repeat is not marked as one";
 }
 
-const related = (a: string, b: string): boolean =>
-  a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+/** Whether an error is of what was broken, or of something inside it. */
+const isOf = (named: string, broken: string): boolean =>
+  named === broken || named.startsWith(`${broken}/`);
 
 interface NamedFields {
   errors?: { pointer?: string; parameter?: string }[];
@@ -75,7 +76,7 @@ function namingFault({ broken }: FuzzRequest, { errors = [] }: NamedFields): str
     pointer === undefined
       ? parameter === undefined ||
         errors.some((one) => one.parameter?.toLowerCase() === parameter.toLowerCase())
-      : errors.some((one) => one.pointer !== undefined && related(one.pointer, pointer));
+      : errors.some((one) => one.pointer !== undefined && isOf(one.pointer, pointer));
   return named ? undefined : `the 422 does not name ${pointer ?? parameter}`;
 }
 

@@ -34,7 +34,7 @@ export function createKept(): Kept {
         const repeats = { status: answer.status, text: answer.text };
         return { ...request, broken: { what: "the same again", repeats } };
       }
-      const body = random.pick(["{}", `${String(request.body ?? "")} `, '{"other":1}']);
+      const body = random.pick(["{}", `${String(request.body ?? "{}")} `, '{"other":1}']);
       const headers = { ...request.headers, "Content-Type": "application/json" };
       const broken = { what: "another body under the same key", refusedWith: [422] };
       return { ...request, headers, body, broken };
