@@ -13,7 +13,7 @@ import { disableUser, enableUser, setPassword } from "../src/users/changes.ts";
 import { nameKeyOf } from "../src/users/name.ts";
 import { users } from "../src/users/table.ts";
 import { TEST_SECRET } from "./harness/api.ts";
-import { freshName } from "./harness/http.ts";
+import { freshName, inParallel, tally } from "./harness/http.ts";
 import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
 
 let db: Database;
@@ -222,6 +222,19 @@ describe("a session ends", () => {
     await enableUser(db, user.id);
     expect(await rotate(pair.refreshToken)).toEqual({ kind: "ended" });
     expect(await sessionsOn(db).begin({ ...user, since })).toBeDefined();
+  });
+
+  test("when the password changes in the millisecond in which it was begun or renewed", async () => {
+    const rounds = Array.from({ length: 200 }, (_, round) => round % 2 === 0);
+    const kinds = await inParallel(rounds, 3, async (renews) => {
+      const { pair, user } = await begin();
+      const [issued] = await Promise.all([
+        renews ? next(pair.refreshToken).catch(() => pair) : sessionsOn(other).begin(user),
+        setPassword(db, user.id, "new", "old"),
+      ]);
+      return issued && (await rotate(issued.refreshToken)).kind;
+    });
+    expect(tally(kinds.map(String)).ok).toBeUndefined();
   });
 
   test("also within the grace after a rotation", async () => {

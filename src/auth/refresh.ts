@@ -10,8 +10,8 @@
 //
 //   refresh token   dbr_<session>_<generation>_<HMAC>
 //
-// All changes of a user's sessions and password hold the lock of the user's row, so they happen one after the other;
-// all times are MySQL's.
+// Whatever gives a user tokens or changes the password holds the lock of the user's row, so that these happen one after
+// the other. A log-out needs no lock: a rotation renews only what is not revoked. All times are MySQL's.
 
 import { timingSafeEqual } from "node:crypto";
 import { and, eq, isNull, sql } from "drizzle-orm";

@@ -1,12 +1,15 @@
 // What changes of an account after its making: the password, and whether it may be used. Each of these ends all
-// tokens of the user: `tokens_valid_from` moves, by MySQL's clock, and never to the same instant twice.
+// tokens of the user: `tokens_valid_from` moves, by MySQL's clock, to behind everything that was issued before.
 
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
-import type { Database, Transaction } from "../db/client.ts";
+import type { Database } from "../db/client.ts";
 import { users } from "./table.ts";
 
-/** Later than any time before, also within one millisecond and when the clock was set back. */
-const nextInstant = sql`GREATEST(UTC_TIMESTAMP(3), COALESCE(${users.tokensValidFrom} + INTERVAL 1000 MICROSECOND, UTC_TIMESTAMP(3)))`;
+/**
+ * Later than any time before, also within one millisecond and when the clock was set back: what was issued in this
+ * millisecond is over, and so is what was issued at the last ending.
+ */
+const nextInstant = sql`GREATEST(UTC_TIMESTAMP(3), COALESCE(${users.tokensValidFrom}, UTC_TIMESTAMP(3))) + INTERVAL 1000 MICROSECOND`;
 
 /** `since` of the tokens that are good from now on; undefined when no row matched. */
 async function endTokens(
@@ -15,21 +18,22 @@ async function endTokens(
   change: { passwordHash?: string; disabledAt?: SQL },
   condition?: SQL,
 ): Promise<number | undefined> {
+  const isUser = eq(users.id, userId);
   return db.transaction(async (transaction) => {
+    // A statement's clock stands still while it waits for a lock. So the update begins with the row held already, after
+    // whoever has issued something for the user, and its time is none from before.
+    await transaction.select({ id: users.id }).from(users).where(isUser).for("update");
     const [result] = await transaction
       .update(users)
       .set({ ...change, tokensValidFrom: nextInstant })
-      .where(and(eq(users.id, userId), condition));
-    return result.affectedRows === 0 ? undefined : since(transaction, userId);
+      .where(and(isUser, condition));
+    if (result.affectedRows === 0) return undefined;
+    const [row] = await transaction
+      .select({ validFrom: users.tokensValidFrom })
+      .from(users)
+      .where(isUser);
+    return row?.validFrom?.getTime();
   });
-}
-
-async function since(transaction: Transaction, userId: number): Promise<number | undefined> {
-  const [row] = await transaction
-    .select({ validFrom: users.tokensValidFrom })
-    .from(users)
-    .where(eq(users.id, userId));
-  return row?.validFrom?.getTime();
 }
 
 /**
