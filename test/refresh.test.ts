@@ -265,12 +265,12 @@ test("no two endings of a user's tokens fall on one instant, though the clock wa
 
 test("sessions that are over are removed in batches, and no others", async () => {
   const { pair } = await begin();
-  const rows = Array.from({ length: limits.sessionsPurgedPerPass + 1 }, () => ({
+  const rows = Array.from({ length: limits.sessionsPurgedPerBatch + 1 }, () => ({
     ...{ family: crypto.randomUUID(), generation: 1, userId: 1, accessTokenId: "x" },
     ...{ issuedAt: new Date(0), expiresAt: new Date(Date.now() - 60_000) },
   }));
   await db.insert(refreshTokens).values(rows);
-  expect(await purgeSessions(db)).toBe(limits.sessionsPurgedPerPass);
+  expect(await purgeSessions(db)).toBe(limits.sessionsPurgedPerBatch);
   expect(await purgeSessions(db)).toBeGreaterThanOrEqual(1);
   expect(await purgeSessions(db)).toBe(0);
   expect((await rotate(pair.refreshToken)).kind).toBe("ok");

@@ -1,8 +1,8 @@
-// Removes the rows of sessions whose time is up, a few at a time: nobody asks for them any more.
+// Removes the rows of sessions whose time is up: nobody asks for them any more.
 
 import { lte, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { reasonOf } from "../db/errors.ts";
+import { startPurge } from "../db/purge.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import { refreshTokens } from "./table.ts";
@@ -12,16 +12,15 @@ export async function purgeSessions(db: Database): Promise<number> {
   const [result] = await db
     .delete(refreshTokens)
     .where(lte(refreshTokens.expiresAt, sql`UTC_TIMESTAMP(3)`))
-    .limit(limits.sessionsPurgedPerPass);
+    .limit(limits.sessionsPurgedPerBatch);
   return result.affectedRows;
 }
 
-/** Begins to remove them, a batch a minute; returns how to stop. */
-export function startPurge(db: Database, log: Log): () => void {
-  const timer = setInterval(() => {
-    purgeSessions(db).catch((error) =>
-      log.warn({ reason: reasonOf(error) }, "sessions that are over were not removed"),
-    );
-  }, limits.sessionPurgeMs);
-  return () => clearInterval(timer);
-}
+/** Begins to remove them; returns how to stop, as `startPurge` does. */
+export const startSessionPurge = (db: Database, log: Log): (() => Promise<void>) =>
+  startPurge({
+    everyMs: limits.sessionPurgeMs,
+    batchRows: limits.sessionsPurgedPerBatch,
+    batch: () => purgeSessions(db),
+    ...{ log, failed: "sessions that are over were not removed" },
+  });

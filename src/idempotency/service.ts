@@ -7,6 +7,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { isDuplicate, reasonOf } from "../db/errors.ts";
+import { startPurge } from "../db/purge.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import { idempotencyKeys } from "./table.ts";
@@ -37,8 +38,8 @@ export type Turn =
 export interface Answers {
   /** Claims the key for `asked`, the request as text. Throws MySQL's error. */
   begin(actor: string, key: string, asked: string): Promise<Turn>;
-  /** Begins to delete what is older than a day; returns how to stop. */
-  start(): () => void;
+  /** Begins to delete what is older than a day; returns how to stop, as `startPurge` does. */
+  start(): () => Promise<void>;
 }
 
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -133,18 +134,18 @@ export function createAnswers({ db, log }: { db: Database; log: Log }): Answers 
       return { kind: "busy" };
     },
 
-    start() {
-      const purge = () =>
-        db
-          .delete(idempotencyKeys)
-          .where(lt(idempotencyKeys.createdAt, dayAgo))
-          .limit(limits.idempotencyPurgedPerPass)
-          .then(
-            () => undefined,
-            (error) => log.warn({ reason: reasonOf(error) }, "old answers are not deleted"),
-          );
-      const timer = setInterval(() => void purge(), limits.idempotencyPurgeMs);
-      return () => clearInterval(timer);
-    },
+    start: () =>
+      startPurge({
+        everyMs: limits.idempotencyPurgeMs,
+        batchRows: limits.idempotencyPurgedPerBatch,
+        batch: async () => {
+          const [result] = await db
+            .delete(idempotencyKeys)
+            .where(lt(idempotencyKeys.createdAt, dayAgo))
+            .limit(limits.idempotencyPurgedPerBatch);
+          return result.affectedRows;
+        },
+        ...{ log, failed: "old answers are not deleted" },
+      }),
   };
 }

@@ -95,7 +95,7 @@ export const apiLimits = {
   sessionTokenSeconds: 900,
   sessionSeconds: 30 * 86_400,
   refreshGraceMs: 5_000,
-  sessionsPurgedPerPass: 500,
+  sessionsPurgedPerBatch: 500,
   sessionPurgeMs: 60_000,
   serviceKeysMax: 1_000,
   serviceKeyTrustMs: 2_000,
@@ -110,7 +110,7 @@ export const apiLimits = {
   idempotencyKeptSeconds: 86_400,
   idempotencyBusySeconds: 30,
   idempotencyPurgeMs: 60_000,
-  idempotencyPurgedPerPass: 1_000,
+  idempotencyPurgedPerBatch: 1_000,
 
   // Lists of /v1.
   pageItemsDefault: 20,

@@ -3,7 +3,7 @@
 import type { Endings } from "../auth/endings.ts";
 import { createServiceKeys } from "../auth/keys.ts";
 import type { Passwords } from "../auth/passwords.ts";
-import { startPurge } from "../auth/purge.ts";
+import { startSessionPurge } from "../auth/purge.ts";
 import { createSessions } from "../auth/refresh.ts";
 import type { Revocations } from "../auth/revocations.ts";
 import { createAccounts } from "../auth/service.ts";
@@ -90,11 +90,12 @@ export function createV1Parts(deps: PartsDeps) {
     v1Grab,
     start: (): (() => Promise<void>) => {
       void warmUp({ db, log }, { sales: grabSales, templates });
-      const waited = [createSweep({ db, log }).start(), saleParts.start()];
-      const stops = [answers.start(), startPurge(db, log)];
+      const stops = [
+        ...[createSweep({ db, log }).start(), saleParts.start()],
+        ...[answers.start(), startSessionPurge(db, log)],
+      ];
       return async () => {
-        for (const stop of stops) stop();
-        await Promise.all(waited.map((stop) => stop()));
+        await Promise.all(stops.map((stop) => stop()));
       };
     },
   };
