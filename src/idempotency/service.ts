@@ -1,7 +1,8 @@
 // Answers to POST requests, kept for a day under who asked and their Idempotency-Key, so that a repeat gets the
 // same one. A row is claimed before the request is executed. If the process dies in between, the claim runs out and
 // a repeat executes the request again: what it makes carries the row's request key, which is unique, so it is not
-// made twice. So a row stays for its day, also when an execution failed and may have taken effect.
+// made twice. So a row stays for its day, also when an execution failed and may have taken effect; it goes when nothing
+// was executed, because a field was wrong.
 
 import { createHash, randomUUID } from "node:crypto";
 import { and, eq, isNull, lt, sql } from "drizzle-orm";
@@ -30,6 +31,8 @@ export type Turn =
       keep(answer: KeptAnswer): Promise<void>;
       /** Lets the claim run out, so that a repeat executes the request. Never rejects. */
       release(): Promise<void>;
+      /** Gives the key back: the request was refused before anything was done. Never rejects. */
+      forget(): Promise<void>;
     }
   | { readonly kind: "replay"; readonly answer: KeptAnswer }
   | { readonly kind: "busy" }
@@ -50,19 +53,18 @@ const dayAgo = sql`UTC_TIMESTAMP(3) - INTERVAL ${sql.raw(String(limits.idempoten
 export function createAnswers({ db, log }: { db: Database; log: Log }): Answers {
   function first(keyHash: string, requestKey: string, owner: string): Turn {
     const mine = and(eq(idempotencyKeys.keyHash, keyHash), eq(idempotencyKeys.owner, owner));
-    const set = async (fields: Partial<typeof idempotencyKeys.$inferInsert>) => {
-      await db
-        .update(idempotencyKeys)
-        .set(fields)
-        .where(mine)
-        .catch((error) => log.warn({ reason: reasonOf(error) }, "an answer is not kept"));
+    const tried = async (change: Promise<unknown>) => {
+      await change.catch((error) => log.warn({ reason: reasonOf(error) }, "an answer is not kept"));
     };
+    const set = (fields: Partial<typeof idempotencyKeys.$inferInsert>) =>
+      tried(db.update(idempotencyKeys).set(fields).where(mine).execute());
     return {
       kind: "first",
       requestKey,
       keep: ({ status, headers, body }) =>
         set({ owner: null, status, body: `${JSON.stringify(headers)}\n${body}` }),
       release: () => set({ busyUntil: new Date(0) }),
+      forget: () => tried(db.delete(idempotencyKeys).where(mine).execute()),
     };
   }
 

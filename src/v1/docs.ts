@@ -14,8 +14,9 @@ const INFO = {
     description:
       "Flash sales of coupons. Money is in minor units with an ISO 4217 currency, times are RFC 3339 in UTC. " +
       "Refusals are RFC 9457 problem documents. A POST may carry an `Idempotency-Key`: repeated with the same " +
-      "body within 24 hours it gets the same answer, marked `Idempotent-Replayed: true`. Of a field that is in a " +
-      "body twice the last one counts.",
+      "body within 24 hours it gets the same answer, marked `Idempotent-Replayed: true`; what a wrong field was " +
+      "answered is not kept. A grab is another matter, and says so itself. Of a field that is in a body twice the " +
+      "last one counts.",
   },
   security: [{ bearer: [] }],
 };

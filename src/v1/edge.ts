@@ -91,8 +91,10 @@ export function createEdge(deps: {
     }
     c.set("requestKey", turn.requestKey);
     await next();
-    // What a server's absence has caused is no answer to keep: a repeat shall try again.
+    // What a server's absence has caused is no answer to keep: a repeat shall try again. Nor is it what a wrong field has
+    // caused: nothing was done, and whoever mends the field may send the same key with it.
     if (c.res.status >= 500) await turn.release();
+    else if (c.error instanceof Problem && c.error.code === "validation") await turn.forget();
     else await turn.keep(await answerIn(c.res));
   };
 
