@@ -99,6 +99,12 @@ describe("register", () => {
     );
   });
 
+  test("names a bad name and a weak password together", async () => {
+    const answer = await register({ ...good(), username: "..", password: "short" });
+    const pointers = answer.body.errors.map(({ pointer }: { pointer: string }) => pointer);
+    expect([codeOf(answer), pointers]).toEqual(["422 validation", ["/username", "/password"]]);
+  });
+
   test("refuses what is no JSON, is too large or of another type", async () => {
     for (const body of ["", "{", "null", "[]", '"x"', '{"username":"\\ud800"}']) {
       expect([400, 422]).toContain((await register(body)).status);

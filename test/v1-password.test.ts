@@ -79,7 +79,8 @@ describe("a change of the password", () => {
     const session = await signIn(api.url);
     const { accessToken, password } = session;
     const cases: [current: string, next: string, code: string][] = [
-      ["another", "a new pass word", "401 invalid_credentials"],
+      ["another", "a new pass word", "422 validation"],
+      ["another", "short", "422 validation"],
       [password, "short", "422 weak_password"],
       [password, "password123", "422 weak_password"],
       [password, session.username, "422 weak_password"],
@@ -87,6 +88,9 @@ describe("a change of the password", () => {
     for (const [current, next, code] of cases) {
       expect(codeOf(await changePassword(accessToken, current, next))).toBe(code);
     }
+    const { body } = await changePassword(accessToken, "another", "short");
+    const pointers = body.errors.map(({ pointer }: { pointer: string }) => pointer);
+    expect(pointers).toEqual(["/currentPassword", "/newPassword"]);
     expect(await statusOf(api.url, accessToken)).toBe(200);
     expect((await logInV1(other.url, session)).status).toBe(200);
   });
@@ -98,15 +102,14 @@ describe("a change of the password", () => {
         changePassword(accessToken, password, next),
       ),
     );
-    expect(tally(both.map(({ status }) => String(status)))).toEqual({ "200": 1, "401": 1 });
+    expect(tally(both.map(({ status }) => String(status)))).toEqual({ "200": 1, "422": 1 });
   });
 
   test("counts wrong guesses with those of the log-in", async () => {
     const session = await signIn(api.url);
     for (let at = 1; at < limits.loginsPerNamePerWindow; at += 1) {
-      expect((await changePassword(session.accessToken, "a guess", "a new pass word")).status).toBe(
-        401,
-      );
+      const guess = await changePassword(session.accessToken, "a guess", "a new pass word");
+      expect([guess.status, guess.headers.has("www-authenticate")]).toEqual([422, false]);
     }
     const refused = await changePassword(session.accessToken, session.password, "a new pass word");
     expect(codeOf(refused)).toBe("429 rate_limited");

@@ -75,15 +75,12 @@ export const passwordRoute = createRoute({
   tags: ["accounts"],
   summary: "Change the password",
   description:
-    "Ends all sessions and all tokens of the account, also those of the classic API, and begins a new session.",
+    "Ends all sessions and all tokens of the account, also those of the classic API, and begins a new session. A wrong " +
+    "`currentPassword` is a wrong field; it counts with the attempts to log in.",
   request: jsonBody(passwordChange),
   responses: {
     200: jsonAnswer(signedIn, "The password is changed; the first pair of a new session."),
-    ...refusalsOf(
-      ...SIGNED_IN,
-      ...WITH_BODY,
-      ...(["invalid-credentials", "weak-password", ...COUNTED] as const),
-    ),
+    ...refusalsOf(...SIGNED_IN, ...WITH_BODY, "weak-password", ...COUNTED),
   },
 });
 

@@ -12,15 +12,9 @@ import { isDuplicate } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { serviceKeys } from "./table.ts";
 
-/** Whose key it is. */
-export interface ServiceKey {
-  readonly keyId: number;
-  readonly name: string;
-}
-
 export interface ServiceKeys {
-  /** Undefined when there is no such key, or not any more. Throws when MySQL is away and what is known too old. */
-  find(key: string): Promise<ServiceKey | undefined>;
+  /** Its id; undefined when there is no such key any more. Throws when MySQL is away and what is known too old. */
+  find(key: string): Promise<number | undefined>;
 }
 
 const KEY = /^dbk_[\w-]{43}$/;
@@ -28,7 +22,7 @@ const hashOf = (key: string): string => createHash("sha256").update(key).digest(
 
 /** `clock` need not tell the time of day, only how much of it passes, in milliseconds. */
 export function createServiceKeys({ db, clock }: { db: Database; clock: Clock }): ServiceKeys {
-  let known = new Map<string, ServiceKey>();
+  let known = new Map<string, number>();
   let readAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
 
@@ -39,7 +33,7 @@ export function createServiceKeys({ db, clock }: { db: Database; clock: Clock })
       .from(serviceKeys)
       .where(isNull(serviceKeys.revokedAt))
       .limit(limits.serviceKeysMax);
-    known = new Map(rows.map(({ id, name, keyHash }) => [keyHash, { keyId: id, name }]));
+    known = new Map(rows.map(({ id, keyHash }) => [keyHash, id]));
     readAt = startedAt;
   }
 

@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { Config } from "../config.ts";
+import { limits } from "../limits.ts";
 import { type FieldError, Problem } from "../problem.ts";
 import type { Actor } from "../v1/actor.ts";
 import type { Edge, V1Env } from "../v1/edge.ts";
@@ -32,9 +33,21 @@ export interface AuthDeps {
 const USERS = ["customer", "seller", "admin"] as const;
 const PRIVATE = { "Cache-Control": "no-store" };
 
-const atField = (pointer: string, detail: string): { errors: FieldError[] } => ({
-  errors: [{ pointer, detail }],
-});
+const BAD_NAME: FieldError = {
+  pointer: "/username",
+  detail: `Use 1 to ${limits.usernameCharsMax} visible characters, without spaces at the ends.`,
+};
+const WRONG_PASSWORD: FieldError = {
+  pointer: "/currentPassword",
+  detail: "This is not the password.",
+};
+
+/** A password that is only too weak has a code of its own. */
+function unfit(wrong: FieldError | false, pointer: string, weakness: string | undefined): Problem {
+  const weak = weakness === undefined ? [] : [{ pointer, detail: weakness }];
+  if (wrong) return new Problem("validation", { errors: [wrong, ...weak] });
+  return new Problem("weak-password", { errors: weak });
+}
 
 /** Services have no account. */
 function userOf(actor: Actor): Extract<Actor, { kind: "user" }> {
@@ -69,12 +82,10 @@ const passwordRoutes = (deps: AuthDeps) => {
       switch (outcome.kind) {
         case "created":
           return c.json(accountOf(outcome.user), 201, PRIVATE);
-        case "bad_name":
-          throw new Problem("validation", atField("/username", "Use 1 to 20 visible characters."));
+        case "unfit":
+          throw unfit(outcome.isWrong && BAD_NAME, "/password", outcome.weakness);
         case "taken":
           throw new Problem("username-taken");
-        case "weak_password":
-          throw new Problem("weak-password", atField("/password", outcome.detail));
         case "busy":
           throw new Problem("unavailable");
       }
@@ -100,10 +111,9 @@ const passwordRoutes = (deps: AuthDeps) => {
       switch (outcome.kind) {
         case "ok":
           return c.json(signedInOf(outcome.user, outcome.pair), 200, PRIVATE);
-        case "wrong":
-          throw new Problem("invalid-credentials");
-        case "weak_password":
-          throw new Problem("weak-password", atField("/newPassword", outcome.detail));
+        case "unfit":
+          // No 401: the token is good, and with another one the password would be as wrong.
+          throw unfit(outcome.isWrong && WRONG_PASSWORD, "/newPassword", outcome.weakness);
         case "busy":
           throw new Problem("unavailable");
       }

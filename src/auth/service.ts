@@ -4,7 +4,7 @@ import { eq } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { setPassword } from "../users/changes.ts";
 import { isAcceptableName } from "../users/name.ts";
-import { factsOf, type UserFacts, type Users } from "../users/service.ts";
+import { factsOf, type Registered, type UserFacts, type Users } from "../users/service.ts";
 import { users as usersTable } from "../users/table.ts";
 import type { Endings } from "./endings.ts";
 import { passwordProblem } from "./password-rules.ts";
@@ -23,10 +23,13 @@ interface Busy {
   kind: "busy";
 }
 
-interface WeakPassword {
-  kind: "weak_password";
-  /** What is wrong and what to do, as a sentence. */
-  detail: string;
+/** What no schema can judge; at least one of the two is wrong. */
+interface Unfit {
+  kind: "unfit";
+  /** The name that nobody can have, or the current password that is another one. */
+  isWrong: boolean;
+  /** What is wrong with the new password and what to do, as a sentence. */
+  weakness: string | undefined;
 }
 
 interface Credentials {
@@ -35,11 +38,7 @@ interface Credentials {
 }
 
 export interface Accounts {
-  register(
-    input: Credentials & { role: "customer" | "seller" },
-  ): Promise<
-    { kind: "created"; user: UserFacts } | { kind: "bad_name" | "taken" } | WeakPassword | Busy
-  >;
+  register(input: Credentials & { role: "customer" | "seller" }): Promise<Registered | Unfit>;
   /** "wrong" for a wrong password, an unknown name and one that was disabled, in the same time. */
   logIn(input: Credentials): Promise<SignedIn | { kind: "wrong" } | Busy>;
   /** Ends all sessions and tokens of the user, those of the classic API too, and begins a new session. */
@@ -47,25 +46,26 @@ export interface Accounts {
     userId: number;
     currentPassword: string;
     newPassword: string;
-  }): Promise<SignedIn | { kind: "wrong" } | WeakPassword | Busy>;
+  }): Promise<SignedIn | Unfit | Busy>;
 }
 
 interface Deps {
   db: Database;
-  users: Pick<Users, "register" | "logIn" | "find">;
+  users: Pick<Users, "register" | "logIn">;
   passwords: Passwords;
   sessions: Pick<Sessions, "begin">;
   endings: Pick<Endings, "announce">;
 }
 
 const WRONG = { kind: "wrong" } as const;
+const WRONG_NOW = { kind: "unfit", isWrong: true, weakness: undefined } as const;
 const BUSY = { kind: "busy" } as const;
 
 export function createAccounts({ db, users, passwords, sessions, endings }: Deps): Accounts {
-  async function signIn(user: UserFacts, since: number): Promise<SignedIn | typeof WRONG> {
+  /** Undefined when the password was right as it was read, and is not any more. */
+  async function signIn(user: UserFacts, since: number): Promise<SignedIn | undefined> {
     const pair = await sessions.begin({ ...user, since });
-    // The password was right when it was read, and is not any more.
-    return pair === undefined ? WRONG : { kind: "ok", user, pair };
+    return pair && { kind: "ok", user, pair };
   }
 
   async function rowOf(userId: number) {
@@ -74,15 +74,11 @@ export function createAccounts({ db, users, passwords, sessions, endings }: Deps
   }
 
   return {
-    async register({ username, password, role }) {
-      if (!isAcceptableName(username)) return { kind: "bad_name" };
-      const detail = passwordProblem(password, username);
-      if (detail !== undefined) return { kind: "weak_password", detail };
-      const outcome = await users.register({ username, password, kind: role });
-      if (outcome !== "created") return { kind: outcome };
-      const user = await users.find(username);
-      if (user === undefined) throw new Error("a user who has just registered is not there");
-      return { kind: "created", user };
+    register: async ({ username, password, role }) => {
+      const isWrong = !isAcceptableName(username);
+      const weakness = passwordProblem(password, username);
+      if (isWrong || weakness !== undefined) return { kind: "unfit", isWrong, weakness };
+      return users.register({ username, password, kind: role });
     },
 
     async logIn(credentials) {
@@ -91,7 +87,7 @@ export function createAccounts({ db, users, passwords, sessions, endings }: Deps
         case "busy":
           return BUSY;
         case "ok":
-          return signIn(outcome.user, outcome.since);
+          return (await signIn(outcome.user, outcome.since)) ?? WRONG;
         default:
           return WRONG;
       }
@@ -101,17 +97,17 @@ export function createAccounts({ db, users, passwords, sessions, endings }: Deps
       const check = await passwords.matches(currentPassword, () => rowOf(userId));
       if (check === "busy") return BUSY;
       const { owner, right } = check;
-      if (!owner || !right) return WRONG;
+      if (!owner) return WRONG_NOW;
       const user = factsOf(owner);
-      const detail = passwordProblem(newPassword, user.username);
-      if (detail !== undefined) return { kind: "weak_password", detail };
+      const weakness = passwordProblem(newPassword, user.username);
+      if (!right || weakness !== undefined) return { kind: "unfit", isWrong: !right, weakness };
       const hashed = await passwords.hash(newPassword);
       if (hashed === "busy") return BUSY;
       const since = await setPassword(db, userId, hashed.hash, owner.passwordHash);
       // Somebody else has changed it meanwhile.
-      if (since === undefined) return WRONG;
+      if (since === undefined) return WRONG_NOW;
       await endings.announce(userId, since);
-      return signIn(user, since);
+      return (await signIn(user, since)) ?? WRONG_NOW;
     },
   };
 }

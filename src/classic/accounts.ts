@@ -72,8 +72,8 @@ export function createAccounts({ config, tokens, revocations, users, throttle }:
       const waitSeconds = await throttle.register({ name: username, address });
       if (waitSeconds > 0) return refuse(429, TOO_OFTEN, { "Retry-After": String(waitSeconds) });
       const outcome = await users.register({ username, password, kind });
-      if (outcome === "busy") return busy();
-      return outcome === "created" ? registered() : taken();
+      if (outcome.kind === "busy") return busy();
+      return outcome.kind === "created" ? registered() : taken();
     },
 
     async logIn(request: Request, server: Server<unknown> | undefined): Promise<Response> {

@@ -3,17 +3,18 @@
 // is looked at as on every route.
 
 import { createHash } from "node:crypto";
+import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
 import { Problem, problemResponse } from "../problem.ts";
-import { actorOf, isKey, type Keys } from "../v1/actor.ts";
+import { actorOf, isKey } from "../v1/actor.ts";
 import { createGrabAnswers, type GrabAnswersDeps } from "./answers.ts";
 import type { GrabSale } from "./sale.ts";
 import type { Grabs } from "./service.ts";
 
 export interface V1GrabDeps extends GrabAnswersDeps {
   readonly tokens: Pick<Tokens, "verify">;
-  readonly keys: Keys;
+  readonly keys: ServiceKeys;
   readonly grabSales: {
     /** Memory only. */
     peek(saleId: number): GrabSale | undefined;

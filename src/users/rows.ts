@@ -16,14 +16,15 @@ export async function findRow(db: Database, username: string): Promise<UserRow |
   return found;
 }
 
-/** Expects a name that `isAcceptableName` accepts; the unique index decides whether it is taken. */
+/** Expects a name that `isAcceptableName` accepts; the unique index decides whether it is taken. Gives the new id. */
 export async function insertRow(
   db: Database,
   { username, kind, passwordHash }: { username: string; kind: Kind; passwordHash: string },
-): Promise<"created" | "taken"> {
+): Promise<number | "taken"> {
   try {
-    await db.insert(users).values({ username, nameKey: nameKeyOf(username), kind, passwordHash });
-    return "created";
+    const row = { username, nameKey: nameKeyOf(username), kind, passwordHash };
+    const [made] = await db.insert(users).values(row).$returningId();
+    return (made as { id: number }).id;
   } catch (error) {
     if (isDuplicate(error)) return "taken";
     throw error;

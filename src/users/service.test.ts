@@ -30,11 +30,14 @@ function fixture(rows: Row[] = []) {
   const db = {
     select: () => ({ from: () => ({ where: () => ({ limit: ask }) }) }),
     insert: () => ({
-      values: (row: Omit<Row, "id">) => {
-        if (rows.some(({ nameKey }) => nameKey === row.nameKey)) return Promise.reject(duplicate());
-        rows.push({ id: rows.length + 1, ...row });
-        return Promise.resolve([{ insertId: rows.length }]);
-      },
+      values: (row: Omit<Row, "id">) => ({
+        $returningId: async () => {
+          if (rows.some(({ nameKey }) => nameKey === row.nameKey)) throw duplicate();
+          const id = rows.length + 1;
+          rows.push({ id, ...row });
+          return [{ id }];
+        },
+      }),
     }),
   };
   // Redis, where what was loaded once is found by all.
@@ -69,9 +72,10 @@ function fixture(rows: Row[] = []) {
 
 test("a user is found by any spelling of the name, without MySQL, on any process", async () => {
   const { asked, users, elsewhere } = fixture();
-  expect(await users.register({ username: "Alice", password: "x", kind: "saler" })).toBe("created");
-  const before = asked.mysql;
   const alice = { id: 1, username: "Alice", kind: "saler" as const };
+  const made = await users.register({ username: "Alice", password: "x", kind: "saler" });
+  expect(made).toEqual({ kind: "created", user: alice });
+  const before = asked.mysql;
   expect(await users.find("ＡＬＩＣＥ")).toEqual(alice);
   expect(await elsewhere().find("alice")).toEqual(alice);
   expect(asked.mysql).toBe(before);
@@ -81,7 +85,7 @@ test("a name is taken in every spelling, and a known one costs no hash", async (
   const { asked, users, rows } = fixture();
   await users.register({ username: "Alice", password: "x", kind: "customer" });
   const again = { username: "aLICE", password: "y", kind: "seller" as const };
-  expect(await users.register(again)).toBe("taken");
+  expect(await users.register(again)).toEqual({ kind: "taken" });
   expect([asked.hashes, rows.length]).toEqual([1, 1]);
 });
 
@@ -90,7 +94,7 @@ test("two who register one name at once: the unique index lets one have it", asy
   const outcomes = await Promise.all(
     ["bob", "BOB"].map((username) => users.register({ username, password: "x", kind: "customer" })),
   );
-  expect(outcomes.toSorted()).toEqual(["created", "taken"]);
+  expect(outcomes.map(({ kind }) => kind).toSorted()).toEqual(["created", "taken"]);
   expect(rows.length).toBe(1);
 });
 

@@ -1,13 +1,11 @@
-import { eq } from "drizzle-orm";
 import { z } from "zod";
 import type { Passwords } from "../auth/passwords.ts";
 import { isKind, type Kind } from "../auth/token.ts";
 import type { Levels } from "../cache/levels.ts";
 import type { Database } from "../db/client.ts";
-import { isDuplicate } from "../db/errors.ts";
 import { limits } from "../limits.ts";
-import { foldName, nameKeyOf } from "./name.ts";
-import { users } from "./table.ts";
+import { foldName } from "./name.ts";
+import { findRow, insertRow, type UserRow } from "./rows.ts";
 
 /** What anyone may know of a user. */
 export interface UserFacts {
@@ -16,6 +14,12 @@ export interface UserFacts {
   kind: Kind;
 }
 
+export type Registered =
+  | { kind: "created"; user: UserFacts }
+  | { kind: "taken" }
+  /** Too many passwords wait to be hashed. */
+  | { kind: "busy" };
+
 type LogInOutcome =
   | { kind: "ok"; user: UserFacts; since: number }
   | { kind: "wrong_password"; user: UserFacts }
@@ -23,12 +27,8 @@ type LogInOutcome =
   | { kind: "busy" };
 
 export interface Users {
-  /** Expects a name that `isAcceptableName` accepts. "busy": too many passwords wait to be hashed. */
-  register(input: {
-    username: string;
-    password: string;
-    kind: Kind;
-  }): Promise<"created" | "taken" | "busy">;
+  /** Expects a name that `isAcceptableName` accepts. */
+  register(input: { username: string; password: string; kind: Kind }): Promise<Registered>;
   /**
    * Takes the same time whether or not the user exists; one who was disabled does not. `since` is the one of
    * `TokenUser`, as it was when the password was read.
@@ -59,24 +59,19 @@ function kindOf(text: string): Kind {
 }
 
 /** What anyone may know of the user in a row. Throws when the row is of a kind that there is not. */
-export const factsOf = (row: typeof users.$inferSelect): UserFacts => ({
+export const factsOf = (row: UserRow): UserFacts => ({
   id: row.id,
   username: row.username,
   kind: kindOf(row.kind),
 });
 
 export function createUsers({ db, levels, passwords }: Deps): Users {
-  async function row(nameKey: string) {
-    const [found] = await db.select().from(users).where(eq(users.nameKey, nameKey)).limit(1);
-    return found && { ...found, facts: factsOf(found) };
-  }
-
   const known = levels.lookup<string, UserFacts>({
     kind: "user-name",
     entriesMax: limits.cacheUsersMax,
     load: async (folded) => {
-      const found = await row(nameKeyOf(folded));
-      return found?.facts;
+      const found = await findRow(db, folded);
+      return found && factsOf(found);
     },
     parse: (json) => factsSchema.parse(JSON.parse(json)),
   });
@@ -85,30 +80,25 @@ export function createUsers({ db, levels, passwords }: Deps): Users {
     register: async ({ username, password, kind }) => {
       const folded = foldName(username);
       // Saves the hash; the unique index decides.
-      if ((await known.get(folded)) !== undefined) return "taken";
+      if ((await known.get(folded)) !== undefined) return { kind: "taken" };
       const hashed = await passwords.hash(password);
-      if (hashed === "busy") return "busy";
-      try {
-        await db
-          .insert(users)
-          .values({ username, nameKey: nameKeyOf(username), kind, passwordHash: hashed.hash });
-        await known.renew(folded);
-        return "created";
-      } catch (error) {
-        if (isDuplicate(error)) return "taken";
-        throw error;
-      }
+      if (hashed === "busy") return { kind: "busy" };
+      const id = await insertRow(db, { username, kind, passwordHash: hashed.hash });
+      if (id === "taken") return { kind: "taken" };
+      await known.renew(folded);
+      return { kind: "created", user: { id, username, kind } };
     },
 
     logIn: async ({ username, password }) => {
       const outcome = await passwords.matches(password, async () =>
-        username.length > NAME_UNITS_MAX ? undefined : row(nameKeyOf(username)),
+        username.length > NAME_UNITS_MAX ? undefined : findRow(db, username),
       );
       if (outcome === "busy") return { kind: "busy" };
       const { owner, right } = outcome;
       if (owner === undefined || owner.disabledAt) return { kind: "unknown" };
-      if (!right) return { kind: "wrong_password", user: owner.facts };
-      return { kind: "ok", user: owner.facts, since: owner.tokensValidFrom?.getTime() ?? 0 };
+      const user = factsOf(owner);
+      if (!right) return { kind: "wrong_password", user };
+      return { kind: "ok", user, since: owner.tokensValidFrom?.getTime() ?? 0 };
     },
 
     find: async (username) =>

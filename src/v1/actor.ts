@@ -1,5 +1,6 @@
 // Who asks. On /v1 a token stands behind `Bearer`; a service shows its key in the same place.
 
+import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { Problem } from "../problem.ts";
 
@@ -21,15 +22,9 @@ export type Actor =
     }
   | {
       readonly kind: "key";
-      readonly keyId: number;
       readonly role: "service";
       readonly name: string;
     };
-
-/** Looks up the keys of services. */
-export interface Keys {
-  find(key: string): Promise<{ keyId: number; name: string } | undefined>;
-}
 
 const SCHEME = "bearer ";
 const KEY_PREFIX = "dbk_";
@@ -41,15 +36,15 @@ export const isKey = (header: string): boolean =>
 /** Who sent an `Authorization` header. Throws the 401 that says what is wrong with it. */
 export async function actorOf(
   header: string | null,
-  { tokens, keys }: { tokens: Pick<Tokens, "verify">; keys: Keys },
+  { tokens, keys }: { tokens: Pick<Tokens, "verify">; keys: ServiceKeys },
 ): Promise<Actor> {
   if (header === null || header.slice(0, SCHEME.length).toLowerCase() !== SCHEME)
     throw new Problem("unauthenticated");
   const credential = header.slice(SCHEME.length).trim();
   if (credential.startsWith(KEY_PREFIX)) {
-    const key = await keys.find(credential);
-    if (key === undefined) throw new Problem("invalid-token", { detail: "No such key." });
-    return { kind: "key", keyId: key.keyId, role: "service", name: `key:${key.keyId}` };
+    const keyId = await keys.find(credential);
+    if (keyId === undefined) throw new Problem("invalid-token", { detail: "No such key." });
+    return { kind: "key", role: "service", name: `key:${keyId}` };
   }
   const check = tokens.verify(header);
   if (!check.ok) throw new Problem(check.reason === "revoked" ? "token-revoked" : "invalid-token");

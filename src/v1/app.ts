@@ -54,11 +54,8 @@ export function createV1(deps: V1Deps): V1 {
   });
   const routes = app.route("/", routesOf(deps));
   addDocs(app, deps.edge);
-  const methodsOf = methodsIn([
-    ...app.routes
-      .filter(({ method }) => method !== "ALL")
-      .map(({ method, path }) => ({ method, pattern: path })),
-  ]);
+  const named = app.routes.filter(({ method }) => method !== "ALL");
+  const methodsOf = methodsIn(named.map(({ method, path }) => ({ method, pattern: path })));
   app.notFound((c) => {
     const methods = methodsOf(c.req.path);
     if (methods.length === 0) return problemResponse("not-found");

@@ -4,11 +4,12 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Server } from "bun";
 import type { MiddlewareHandler } from "hono";
+import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
 import { type Answers, KEPT_HEADERS, type KeptAnswer } from "../idempotency/service.ts";
 import { Problem } from "../problem.ts";
-import { type Actor, actorOf, type Keys, type Role } from "./actor.ts";
+import { type Actor, actorOf, type Role } from "./actor.ts";
 import { withBody } from "./body.ts";
 import { createRouter } from "./router.ts";
 
@@ -48,7 +49,7 @@ async function answerIn(response: Response): Promise<KeptAnswer> {
 
 export function createEdge(deps: {
   tokens: Pick<Tokens, "verify">;
-  keys: Keys;
+  keys: ServiceKeys;
   answers: Answers;
 }): Edge {
   const only =

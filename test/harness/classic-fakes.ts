@@ -56,10 +56,11 @@ function fakeUsers(people: Map<string, Person>, told: Told, asked: Asked): Users
       return people.get(foldName(username));
     },
     register: async ({ username, password, kind }) => {
-      if (told.passwordsBusy) return "busy";
-      if (people.has(foldName(username))) return "taken";
-      people.set(foldName(username), { id: people.size + 1, username, kind, password });
-      return "created";
+      if (told.passwordsBusy) return { kind: "busy" };
+      if (people.has(foldName(username))) return { kind: "taken" };
+      const user = { id: people.size + 1, username, kind };
+      people.set(foldName(username), { ...user, password });
+      return { kind: "created", user };
     },
     logIn: async ({ username, password }) => {
       if (told.broken) throw told.broken;
