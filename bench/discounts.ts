@@ -1,7 +1,7 @@
 // What a calculation with coupons costs: pure code, so without a server. CPU of this process per call, over orders
 // and coupons of several shapes, because the search for the best combination lives from what it can leave out.
 
-import { bestCombination } from "../src/discounts/best.ts";
+import { bestCombination } from "../src/discounts/best/best.ts";
 import { calculate } from "../src/discounts/calculate.ts";
 import type { Held, Order, Terms } from "../src/discounts/order.ts";
 

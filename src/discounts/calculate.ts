@@ -13,7 +13,7 @@ import type {
 } from "./outcome.ts";
 import { explained } from "./sentences.ts";
 import { split } from "./shares.ts";
-import { violations } from "./stacking.ts";
+import { violations } from "./stacking/rules.ts";
 import { worth } from "./worth.ts";
 
 /** What is left to pay while coupons are applied one after the other. */

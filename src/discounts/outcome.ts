@@ -98,10 +98,11 @@ export const RULES = [
   "percent_with_threshold",
   "template_limit",
 ] as const;
+export type RuleName = (typeof RULES)[number];
 
 /** A rule about coupons together that these coupons break. */
 export interface Violation {
-  readonly rule: (typeof RULES)[number];
+  readonly rule: RuleName;
   /** The coupons that break it, by code. */
   readonly codes: readonly string[];
   readonly detail: string;

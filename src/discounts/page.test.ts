@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { coupon, NOW } from "../../test/harness/discounts.ts";
-import { bestCombination } from "./best.ts";
+import { bestCombination } from "./best/best.ts";
 import { calculate } from "./calculate.ts";
 import type { Order, Terms } from "./order.ts";
 import { REASONS, RULES } from "./outcome.ts";

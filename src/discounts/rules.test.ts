@@ -9,7 +9,7 @@ import {
   percent,
   shipping,
 } from "../../test/harness/discounts.ts";
-import { bestCombination } from "./best.ts";
+import { bestCombination } from "./best/best.ts";
 import { calculate } from "./calculate.ts";
 import type { Held, Order, Terms } from "./order.ts";
 
@@ -139,6 +139,15 @@ describe("coupons are refused together", () => {
     ],
   ])("by the rule %s: %s", (rule, _, one, other) => {
     expect(rulesOf(coupon("A", one), coupon("B", other))).toEqual([[rule, ["A", "B"]]]);
+  });
+
+  test("by every rule that they break", () => {
+    const [one, other] = [percent(1_000, group("g")), percent(2_000, group("g"))];
+    expect(rulesOf(coupon("A", one), coupon("B", other), coupon("C", amount(1, above)))).toEqual([
+      ["same_group", ["A", "B"]],
+      ["one_percent", ["A", "B"]],
+      ["percent_with_threshold", ["A", "B", "C"]],
+    ]);
   });
 
   test("as too many, from the sixth on", () => {

@@ -4,7 +4,7 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
-import { type Best, bestOf } from "./best.ts";
+import { type Best, bestOf } from "./best/best.ts";
 import { calculate } from "./calculate.ts";
 import { prepare } from "./candidates.ts";
 import { type Asked, readByCode, readOpen } from "./held.ts";

@@ -6,11 +6,11 @@
 // be added, bound the whole branch (bounds.ts). Two more cuts cost nothing of the optimum: of coupons that do
 // the same to this order the earlier one goes first, and one that takes off nothing now is not tried.
 
+import type { Candidate, Prepared } from "../candidates.ts";
+import { split } from "../shares.ts";
+import { clash, slotOf } from "../stacking/rules.ts";
+import { worth } from "../worth.ts";
 import { type Bounds, Ceiling } from "./bounds.ts";
-import type { Candidate, Prepared } from "./candidates.ts";
-import { split } from "./shares.ts";
-import { clash, slotOf } from "./stacking.ts";
-import { worth } from "./worth.ts";
 
 /** Some of the candidates, and what they take off together. */
 export interface Combination {
@@ -71,7 +71,7 @@ export class Search {
   constructor({ candidates, lines, order }: Prepared) {
     this.#all = candidates;
     this.#clashes = candidates.map((one) =>
-      candidates.map((other) => clash(one.held.terms, other.held.terms) !== undefined),
+      candidates.map((other) => clash(one.held.terms, other.held.terms)),
     );
     this.#slots = candidates.map(({ held }) => slotOf(held.terms));
     const items = lines.map(({ amount }) => amount);

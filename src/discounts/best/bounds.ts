@@ -8,10 +8,10 @@
 // They hold because what is left only gets less, and with it what a coupon takes off; and because an amount less
 // its loss gets less with the amount, a percentage being at most the whole.
 
-import type { Candidate } from "./candidates.ts";
+import type { Candidate } from "../candidates.ts";
+import { WHOLE_BASIS_POINTS } from "../percent-off.ts";
+import { worth } from "../worth.ts";
 import { Greatest } from "./greatest.ts";
-import { WHOLE_BASIS_POINTS } from "./percent-off.ts";
-import { worth } from "./worth.ts";
 
 /** By number: what a combination comes to at most with so many more coupons; minus infinity for never. */
 export type Bounds = readonly number[];

@@ -2,13 +2,13 @@
 // is better, then the one whose coupons expire first, compared one by one from the first to expire; coupons
 // that expire together go by their codes.
 
-import { limits } from "../limits.ts";
-import { compute } from "./calculate.ts";
-import { compareExpiry, type Prepared, prepare } from "./candidates.ts";
-import type { Held, Order } from "./order.ts";
-import type { Computed } from "./outcome.ts";
+import { limits } from "../../limits.ts";
+import { compute } from "../calculate.ts";
+import { compareExpiry, type Prepared, prepare } from "../candidates.ts";
+import type { Held, Order } from "../order.ts";
+import type { Computed } from "../outcome.ts";
+import { withinRoom } from "../uses.ts";
 import { Search } from "./search.ts";
-import { withinRoom } from "./uses.ts";
 
 export interface Best {
   /** In the order of application; empty when no coupon applies. */

@@ -9,10 +9,10 @@ import {
   order,
   percent,
   shipping,
-} from "../../test/harness/discounts.ts";
+} from "../../../test/harness/discounts.ts";
+import { calculate } from "../calculate.ts";
+import type { Held, Order } from "../order.ts";
 import { bestCombination } from "./best.ts";
-import { calculate } from "./calculate.ts";
-import type { Held, Order } from "./order.ts";
 
 /** All choices of at most `most` of them. */
 function* choices<T>(all: readonly T[], most: number): Generator<T[]> {
