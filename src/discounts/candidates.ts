@@ -1,12 +1,12 @@
 // Looks at each coupon by itself: does it apply to the order, and to which of its items? What applies is put
-// into the order of application, which depends on the coupons and the items alone, never on the sequence in
-// which somebody has written them down.
+// into the order of application.
 
 import { mustShareCurrency } from "./currency.ts";
 import { eligiblePlaces, mustHaveItems, type Places, placesOf } from "./eligibility.ts";
 import type { Held, Item, Order } from "./order.ts";
 import type { Reason, UnappliedCoupon } from "./outcome.ts";
 import { explained } from "./sentences.ts";
+import { compareApplication, compareText } from "./sequence.ts";
 import { mustReachMinimum } from "./threshold.ts";
 import { mustHaveRoom } from "./uses.ts";
 import { mustBeUsable } from "./validity.ts";
@@ -17,8 +17,6 @@ export interface Candidate {
   readonly held: Held;
   /** The lines that it is for, ascending. */
   readonly places: readonly number[];
-  /** What those come to before any discount. */
-  readonly eligible: number;
   /** What it takes off when it is the only coupon, at least 1. No combination makes it take off more. */
   readonly alone: number;
   /** Alike for coupons that do the same to this order in every combination: these may stand for each other. */
@@ -40,32 +38,6 @@ export interface Prepared {
   readonly candidates: readonly Candidate[];
   /** By code. */
   readonly unapplied: readonly UnappliedCoupon[];
-}
-
-const PHASES = { amount_off: 0, percent_off: 1, free_shipping: 2 } as const;
-
-export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-/** Which of two coupons expires first; what never expires is last. Of equals the code decides. */
-export const compareExpiry = (a: Held, b: Held): number => {
-  const at = ({ expiresAt }: Held) => expiresAt?.getTime() ?? Number.MAX_SAFE_INTEGER;
-  return at(a) - at(b) || compareText(a.code, b.code);
-};
-
-/**
- * amount_off, then percent_off, then free_shipping. Of several amount_off the one whose items come to least is
- * first, because the others can still take theirs from other items. Where one is as good as the other, the one
- * that takes more is first, so that a coupon that is not needed stays unused.
- */
-function compareApplication(a: Candidate, b: Candidate): number {
-  const [left, right] = [a.held.terms, b.held.terms];
-  return (
-    PHASES[left.type] - PHASES[right.type] ||
-    (left.type === "free_shipping" ? 0 : a.eligible - b.eligible) ||
-    b.alone - a.alone ||
-    compareText(a.kind, b.kind) ||
-    compareExpiry(a.held, b.held)
-  );
 }
 
 function compareItems(a: Item, b: Item): number {
@@ -94,7 +66,7 @@ function examine(held: Held, order: Order, where: Where, now: Date): Candidate |
   if (unfit) return unfit;
   const alone = worth(terms, eligible, order.shippingFee);
   if (alone === 0) return { code: "nothing_to_discount" };
-  return { held, places, eligible, alone, kind: kindOf(held, places) };
+  return { held, places, alone, kind: kindOf(held, places) };
 }
 
 interface Where {
@@ -119,7 +91,7 @@ export function prepare(order: Order, coupons: readonly Held[], now: Date): Prep
     order,
     lines,
     original: lines.reduce((sum, { amount }) => sum + amount, order.shippingFee),
-    candidates: candidates.sort(compareApplication),
+    candidates: candidates.sort((a, b) => compareApplication(a.held, b.held)),
     unapplied: unapplied.sort((a, b) => compareText(a.code, b.code)),
   };
 }

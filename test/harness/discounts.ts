@@ -141,12 +141,16 @@ export const anyCoupons = (maxLength: number, minLength = 0): fc.Arbitrary<Held[
       ),
     )
     .chain((all) =>
-      // Some are of one template, with room for a few of them.
-      fc.record({ many: fc.nat(all.length), room: fc.option(fc.nat(3)) }).map(({ many, room }) =>
-        all.map((one, i) => {
-          const first = all[0];
-          if (!first || i >= many || room === null) return { ...one, templateId: i + 10 };
-          return { ...one, templateId: 1, terms: first.terms, usesLeft: room };
-        }),
-      ),
+      // Some are of one template, with room for a few of them; some of templates that are alike, old ones and new ones.
+      fc
+        .record({ many: fc.nat(all.length), room: fc.option(fc.nat(3)), alike: fc.nat(4) })
+        .map(({ many, room, alike }) =>
+          all.map((one, i) => {
+            const [first] = all;
+            if (first && i < many && room !== null)
+              return { ...one, templateId: 1, terms: first.terms, usesLeft: room };
+            const terms = (i % 4 < alike ? one : all[i - 3])?.terms ?? one.terms;
+            return { ...one, templateId: 10 + ((i * 7) % 29), terms };
+          }),
+        ),
     );

@@ -4,9 +4,10 @@
 
 import { limits } from "../../limits.ts";
 import { compute } from "../calculate.ts";
-import { compareExpiry, type Prepared, prepare } from "../candidates.ts";
+import { type Prepared, prepare } from "../candidates.ts";
 import type { Held, Order } from "../order.ts";
 import type { Computed } from "../outcome.ts";
+import { compareExpiry } from "../sequence.ts";
 import { withinRoom } from "../uses.ts";
 import { Search } from "./search.ts";
 

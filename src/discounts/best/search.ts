@@ -3,8 +3,9 @@
 // First the percentage is chosen, or none; then amounts and shipping are added in the order of application, so that
 // each prefix is computed once. The less is left of its items, the less a coupon takes off; so what each
 // would take off now bounds what it can take off further down, and the greatest of these, as many as may still
-// be added, bound the whole branch (bounds.ts). Two more cuts cost nothing of the optimum: of coupons that do
-// the same to this order the earlier one goes first, and one that takes off nothing now is not tried.
+// be added, bound the whole branch (bounds.ts). Two more cuts cost nothing of the optimum: a coupon is not tried
+// next where one that does the same to this order could be instead and stands before it, with all the more behind it;
+// and one that takes off nothing now is not tried.
 
 import type { Candidate, Prepared } from "../candidates.ts";
 import { split } from "../shares.ts";
@@ -65,6 +66,8 @@ export class Search {
   readonly #start: Branch;
   readonly #clashes: readonly (readonly boolean[])[];
   readonly #slots: readonly (string | undefined)[];
+  /** The nearest candidate of the same kind that stands before, -1 for the first of a kind. */
+  readonly #mates: readonly number[];
   /** The percentages that may be chosen, then none. */
   readonly #percentages: readonly (number | undefined)[];
 
@@ -74,10 +77,16 @@ export class Search {
       candidates.map((other) => clash(one.held.terms, other.held.terms)),
     );
     this.#slots = candidates.map(({ held }) => slotOf(held.terms));
+    const seen = new Map<string, number>();
+    this.#mates = candidates.map(({ kind }, at) => {
+      const mate = seen.get(kind) ?? -1;
+      seen.set(kind, at);
+      return mate;
+    });
     const items = lines.map(({ amount }) => amount);
     this.#start = { chosen: [], taken: 0, last: -1, items, shipping: order.shippingFee };
     const percentages = [...candidates.keys()].filter((at) => this.#isPercent(at));
-    this.#percentages = [...percentages.filter((at) => this.#isFirst(at)), undefined];
+    this.#percentages = [...percentages.filter((at) => this.#mates[at] === -1), undefined];
   }
 
   /** The combination that takes most off with the fewest coupons, or undefined when none reaches the goal. */
@@ -120,11 +129,6 @@ export class Search {
     return this.#all[at]?.held.terms.type === "percent_off";
   }
 
-  /** Whether no candidate of the same kind stands before it. */
-  #isFirst(at: number): boolean {
-    return this.#all[at]?.kind !== this.#all[at - 1]?.kind;
-  }
-
   #percentOf(percent: number | undefined, items: readonly number[]): number {
     const candidate = percent === undefined ? undefined : this.#all[percent];
     return candidate ? worth(candidate.held.terms, sumOf(items, candidate.places), 0) : 0;
@@ -157,7 +161,7 @@ export class Search {
       if (isRequired) missing -= 1;
       const hasRequired = missing === others.filter((one) => one < at).length;
       ceiling.cover(candidate, gain);
-      if (hasRequired && at <= until && (at === last + 1 || this.#isFirst(at))) {
+      if (hasRequired && at <= until && (isRequired || (this.#mates[at] ?? -1) <= last)) {
         steps.push({ at, ...taking, bounds: ceiling.over(taken, candidate, taking) });
       }
       ceiling.add(candidate, taking, isRequired, this.#slots[at]);

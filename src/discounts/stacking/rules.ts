@@ -1,8 +1,9 @@
 // Which coupons may be used together: the rules, one a file beside this one.
 
-import { type Candidate, compareText } from "../candidates.ts";
+import type { Candidate } from "../candidates.ts";
 import type { Terms } from "../order.ts";
 import type { Violation } from "../outcome.ts";
+import { compareText } from "../sequence.ts";
 import { exclusive } from "./exclusive.ts";
 import { onePercent } from "./one-percent.ts";
 import { hasThreshold, oneThreshold } from "./one-threshold.ts";
