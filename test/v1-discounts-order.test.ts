@@ -2,7 +2,13 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { startApi, type TestApi } from "./harness/api.ts";
-import { letExpire, makeCoupons, makeTemplate, type TestCoupon } from "./harness/coupons.ts";
+import {
+  letExpire,
+  makeCoupon,
+  makeCoupons,
+  makeTemplate,
+  type TestCoupon,
+} from "./harness/coupons.ts";
 import { mintCustomer } from "./harness/http.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
@@ -62,14 +68,31 @@ test("coupons that the order has locked are usable, and do not count against lim
 test("coupons that the order has locked leave others no more than the room beside them", async () => {
   const user = await mintCustomer();
   const templateId = await makeTemplate(past.db, { ...AMOUNT, userLimit: 1 });
-  const held = await makeCoupons(past.db, templateId, 2, { userId: user.id });
-  const codes = held.map(({ code }) => code).sort();
+  const [sooner, locked] = await Promise.all(
+    [60_000, 90_000].map((expiresInMs) =>
+      makeCoupon(past.db, templateId, { userId: user.id, expiresInMs }),
+    ),
+  );
+  const [other = "", own = ""] = [sooner?.code, locked?.code];
   const orderSn = "order-7";
-  await post(user.token, `${codes[0]}/lock`, { orderSn });
-  const both = await calculate(user.token, { codes, orderSn });
-  expect([both.status, both.body.violations?.[0].rule]).toEqual([422, "template_limit"]);
-  const other = await calculate(user.token, { codes: [codes[1]], orderSn });
-  expect(other.body.coupons[0].reason.code).toBe("user_limit_reached");
-  const own = await calculate(user.token, { codes: [codes[0]], orderSn });
-  expect(own.body.coupons[0].applied).toBe(true);
+  const lock = (code: string) => post(user.token, `${code}/lock`, { orderSn });
+  expect((await lock(own)).status).toBe(200);
+  const full = { reason: { code: "user_limit_reached" } };
+
+  const shown = (await available(user.token, { orderSn })).body;
+  expect(shown.coupons).toMatchObject([
+    { code: other, applies: false, ...full },
+    { code: own, applies: true, discount: 1_000 },
+  ]);
+  expect(shown.best).toMatchObject({ codes: [own], discount: 1_000 });
+  expect((await lock(other)).status).toBe(409);
+
+  const alone = async (...codes: string[]) =>
+    (await calculate(user.token, { codes, orderSn })).body.coupons;
+  expect(await alone(own)).toMatchObject([{ code: own, applied: true }]);
+  expect(await alone(other)).toMatchObject([{ code: other, applied: false, ...full }]);
+  expect(await alone(own, other)).toMatchObject([
+    { code: own, applied: true },
+    { code: other, applied: false, ...full },
+  ]);
 });

@@ -66,19 +66,16 @@ async function usesOf(
   return new Map(counted.map(({ templateId, uses }) => [templateId, uses]));
 }
 
-/** Whether it is this order that has the coupon locked, in a lock that runs or one that ran out. */
-const isOwn = ({ state, orderSn }: Row, order: string | undefined): boolean =>
-  order !== undefined && state === "locked" && orderSn === order;
+const runs = ({ state, lockedUntil, now }: Row): boolean =>
+  state === "locked" && lockedUntil !== null && lockedUntil > now;
 
-const runs = ({ lockedUntil, now }: Row): boolean => lockedUntil !== null && lockedUntil > now;
-
-/** For how many coupons the budget has room, each with what a lock sets aside for it; `own` is free for the order. */
-function budgetUsesLeft(template: TemplateRow, own: number): number | null {
+/** For how many coupons the budget has room, each with what a lock sets aside for it; `freed` is so already. */
+function budgetUsesLeft(template: TemplateRow, freed: number): number | null {
   const { budget, budgetReserved, budgetSpent } = template;
   if (budget === null) return null;
   const { type, faceValue, basisPoints, discountMax } = factsOf(template);
   const each = mostOffAnyOrder({ type, faceValue, basisPoints, discountMax }, budget);
-  return each === 0 ? null : Math.floor((budget - budgetReserved - budgetSpent + own) / each);
+  return each === 0 ? null : Math.floor((budget - budgetReserved - budgetSpent + freed) / each);
 }
 
 async function walletOf(
@@ -87,24 +84,21 @@ async function walletOf(
   rows: readonly Row[],
 ): Promise<Wallet> {
   const uses = await usesOf(db, userId, rows);
-  const own = Map.groupBy(
-    rows.filter((row) => isOwn(row, order)),
+  // A lock that ran out holds nothing any more, whether or not the budget's counters know it yet.
+  const lapsed = Map.groupBy(
+    rows.filter((row) => row.state === "locked" && !runs(row)),
     ({ template }) => template.id,
   );
-  const found = rows.map(({ template, ...row }): Found => {
-    const { now: _, orderSn: __, reserved: ___, ...coupon } = row;
-    const { id, name, state: _state, userLimit, ...terms } = factsOf(template);
-    const mine = own.get(id) ?? [];
-    const others = (uses.get(id) ?? 0) - mine.filter(runs).length;
+  const found = rows.map((row): Found => {
+    const { template, now: _, orderSn, reserved: __, ...coupon } = row;
+    const { id, name, state: ___, userLimit, ...terms } = factsOf(template);
+    const freed = (lapsed.get(id) ?? []).reduce((sum, { reserved }) => sum + reserved, 0);
     return {
       ...coupon,
-      lockedByOrder: mine.some(({ code }) => code === row.code),
+      lockedByOrder: order !== undefined && orderSn === order && runs(row),
       ...{ templateId: id, templateName: name, terms },
-      usesLeft: userLimit === null ? null : userLimit - others,
-      budgetUsesLeft: budgetUsesLeft(
-        template,
-        mine.reduce((sum, { reserved }) => sum + reserved, 0),
-      ),
+      usesLeft: userLimit === null ? null : userLimit - (uses.get(id) ?? 0),
+      budgetUsesLeft: budgetUsesLeft(template, freed),
     };
   });
   return { found, now: rows[0]?.now };

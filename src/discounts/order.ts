@@ -48,13 +48,16 @@ export interface Held {
   readonly state: "unused" | "locked" | "used" | "expired";
   /** Until when a lock holds; one that ran out counts as unused. */
   readonly lockedUntil: Date | null;
-  /** It is the order itself that has it locked. */
+  /** It is the order itself that has it locked, in a lock that runs: limit and budget have counted it already. */
   readonly lockedByOrder: boolean;
   /** Usable from here (inclusive) and before there; null is without a bound. */
   readonly validFrom: Date | null;
   readonly expiresAt: Date | null;
-  /** How many more coupons of this template its limit per user lets this user lock; null is any number. */
+  /**
+   * How many more coupons of this template its limit per user lets this user lock, beside those that are locked or
+   * used already; null is any number.
+   */
   readonly usesLeft: number | null;
-  /** For how many more coupons of this template its budget has room; null is any number. */
+  /** For how many more its budget has room; null is any number. */
   readonly budgetUsesLeft: number | null;
 }

@@ -164,6 +164,16 @@ describe("coupons are refused together", () => {
     expect(rulesOf(of("A", 1), of("B", 1))).toEqual([["template_limit", ["A", "B"]]]);
   });
 
+  test("not as more than there is room for, where the order has locked one: it has its room", () => {
+    const own = { state: "locked", lockedUntil: later(SECOND), lockedByOrder: true } as const;
+    const mine = (code: string) => coupon(code, amount(10), { ...own, usesLeft: 1 });
+    const other = (code: string) => coupon(code, amount(10), { usesLeft: 1 });
+    expect(rulesOf(other("A"), mine("B"), mine("C"))).toEqual([]);
+    expect(rulesOf(other("A"), mine("B"), other("C"))).toEqual([
+      ["template_limit", ["A", "B", "C"]],
+    ]);
+  });
+
   test("not when they are of two groups, or both stack freely, or one does not apply", () => {
     const far = { minimumSpend: 99_999 };
     for (const [one, other] of [

@@ -1,17 +1,23 @@
 // How many coupons of one template may be used: what its limit per user and its budget still have room for.
-// A calculation that left this out would promise what the lock then refuses.
+// A calculation that left this out would promise what the lock then refuses. What the order itself has locked has its
+// room already, and leaves it to no other coupon.
 
 import type { Held } from "./order.ts";
 import type { Reason } from "./outcome.ts";
 
 /** There must be room for one more coupon of the template. */
-export function mustHaveRoom({ usesLeft, budgetUsesLeft }: Held): Reason | undefined {
+export function mustHaveRoom({
+  lockedByOrder,
+  usesLeft,
+  budgetUsesLeft,
+}: Held): Reason | undefined {
+  if (lockedByOrder) return undefined;
   if (usesLeft !== null && usesLeft < 1) return { code: "user_limit_reached" };
   if (budgetUsesLeft !== null && budgetUsesLeft < 1) return { code: "budget_exhausted" };
   return undefined;
 }
 
-/** How many coupons like this one may be used together. */
+/** How many coupons like this one may be used together, beside those that the order has locked. */
 const roomOf = ({ usesLeft, budgetUsesLeft }: Held): number =>
   Math.min(usesLeft ?? Number.POSITIVE_INFINITY, budgetUsesLeft ?? Number.POSITIVE_INFINITY);
 
@@ -22,10 +28,11 @@ export function withinRoom<Coupon extends { readonly held: Held }>(
   const counts = new Map<number, number>();
   const parts: { within: Coupon[]; beyond: Coupon[] } = { within: [], beyond: [] };
   for (const coupon of coupons) {
-    const room = roomOf(coupon.held);
-    const count = (counts.get(coupon.held.templateId) ?? 0) + (Number.isFinite(room) ? 1 : 0);
-    counts.set(coupon.held.templateId, count);
-    (count > room ? parts.beyond : parts.within).push(coupon);
+    const { templateId, lockedByOrder } = coupon.held;
+    const count = (counts.get(templateId) ?? 0) + (lockedByOrder ? 0 : 1);
+    counts.set(templateId, count);
+    const fits = lockedByOrder || count <= roomOf(coupon.held);
+    (fits ? parts.within : parts.beyond).push(coupon);
   }
   return parts;
 }

@@ -107,6 +107,20 @@ describe("the best combination", () => {
     expect(bestOf(order([1_000]), coupons)).toEqual({ codes: ["B"], discount: 100 });
   });
 
+  test("is made of what the order has locked where the template has no room for another one", () => {
+    const end = (day: number) => ({
+      expiresAt: new Date(`2030-02-0${day}T00:00:00Z`),
+      usesLeft: 0,
+    });
+    const lockedUntil = new Date(NOW.getTime() + 1_000);
+    const own = { state: "locked", lockedUntil, lockedByOrder: true } as const;
+    const coupons = [
+      coupon("A", amount(400), end(1)),
+      coupon("B", amount(400), { ...end(2), ...own }),
+    ];
+    expect(bestOf(order([1_000]), coupons)).toEqual({ codes: ["B"], discount: 400 });
+  });
+
   test("is empty, and takes off nothing, when no coupon applies", () => {
     const { codes, calculation } = bestCombination(order([500]), [], NOW);
     expect(codes).toEqual([]);
