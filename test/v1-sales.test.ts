@@ -56,6 +56,17 @@ describe("making a sale", () => {
     expect([status, problem.errors?.[0]?.pointer]).toEqual([422, pointer]);
   });
 
+  test("names a wrong end and a template that there is not together, as a change does", async () => {
+    const wrong = { templateId: 999_999, opensAt: inMs(9e6), closesAt: inMs(8e6) };
+    const body = { name: freshName("sale"), total: 10, ...wrong };
+    const made = await call("POST /v1/sales", seller, body);
+    const changed = await of(await sale({ opensAt: inMs(7e6) }), "PATCH ", wrong);
+    for (const { status, body: problem } of [made, changed]) {
+      const pointers = problem.errors?.map(({ pointer }: { pointer: string }) => pointer);
+      expect([status, pointers]).toEqual([422, ["/closesAt", "/templateId"]]);
+    }
+  });
+
   test("refuses a template that is a draft, disabled, or another's", async () => {
     const make = (templateId: number, who = seller) =>
       call("POST /v1/sales", who, { templateId, name: freshName("sale"), total: 1 });

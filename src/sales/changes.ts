@@ -25,6 +25,12 @@ import { forgetPending, holdPending, isAtEpoch, lockSale, settle } from "./settl
 import { columnsOf, fieldsBefore, type PendingChange, type SaleRow } from "./stored.ts";
 import { outbox, type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 
+/** A field that is not right. */
+export interface Fault {
+  readonly field: string;
+  readonly detail: string;
+}
+
 /** Why a sale does not take a change. */
 export type Refusal =
   | { readonly kind: "unknown" }
@@ -41,7 +47,7 @@ export type Refusal =
   | { readonly kind: "held" }
   /** The shard has recovered meanwhile, and the change was not made. */
   | { readonly kind: "superseded" }
-  | { readonly kind: "invalid"; readonly field: string; readonly detail: string };
+  | { readonly kind: "invalid"; readonly faults: readonly Fault[] };
 
 /**
  * "later": it stands in the outbox and takes effect, unless it is refused then, as soon as the shard has recovered.

@@ -9,7 +9,16 @@ import type { SaleChange } from "./table.ts";
 /** What PATCH can say. Times in milliseconds since the epoch. */
 export type SalePatch = Omit<SaleChange, "state">;
 
-const invalid = (field: string, detail: string): Refusal => ({ kind: "invalid", field, detail });
+const invalid = (field: string, detail: string): Refusal => ({
+  kind: "invalid",
+  faults: [{ field, detail }],
+});
+
+const NO_TEMPLATE = { field: "templateId", detail: "The seller has no such template." };
+
+/** The refusal of a template that the seller does not have, told with another field that is wrong. */
+export const withoutTemplate = (other: Refusal = { kind: "invalid", faults: [] }): Refusal =>
+  other.kind === "invalid" ? { ...other, faults: [...other.faults, NO_TEMPLATE] } : other;
 
 /** The fields that are another than they were. */
 function moved(sale: SaleRow, patch: SalePatch): SaleChange {

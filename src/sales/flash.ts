@@ -7,7 +7,7 @@ import { isDuplicate } from "../db/errors.ts";
 import type { TemplateFacts } from "../templates/facts.ts";
 import { lockTemplate, type Owner } from "../templates/service.ts";
 import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.ts";
-import { editOf, restockOf, type SalePatch, windowFault } from "./edits.ts";
+import { editOf, restockOf, type SalePatch, windowFault, withoutTemplate } from "./edits.ts";
 import { saleNameKey } from "./facts.ts";
 import { isHeld } from "./held.ts";
 import { withPause } from "./moving.ts";
@@ -55,10 +55,6 @@ interface AskOptions {
   readonly templateId?: number | undefined;
 }
 
-const noTemplate: Refusal = {
-  ...{ kind: "invalid", field: "templateId", detail: "The seller has no such template." },
-};
-
 export interface FlashDeps {
   readonly db: Database;
   readonly changes: Changes;
@@ -76,7 +72,9 @@ const insertSale = (
   db.transaction(async (tx): Promise<MakeOutcome> => {
     const { name: actor, requestKey } = by;
     const template = await lockTemplate(tx, input.templateId, by.owner);
-    if (!template) return noTemplate;
+    const fault = windowFault(input.opensAt, input.closesAt);
+    if (!template) return withoutTemplate(fault);
+    if (fault) return fault;
     if (requestKey !== null) {
       const isMine = eq(sales.requestKey, requestKey);
       const [made] = await tx.select().from(sales).where(isMine);
@@ -113,7 +111,7 @@ async function fitted(
 ): Promise<SaleChange | Refusal> {
   const total = change.total ?? sale.total;
   if (change.templateId !== undefined) {
-    if (!template) return noTemplate;
+    if (!template) return withoutTemplate();
     return (await roomFor(tx, template, total)) ?? withPause(sale, change);
   }
   if (total <= sale.total) return change;
@@ -135,7 +133,9 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
       isTheirs: (sale) => by.owner === undefined || sale.sellerId === by.owner,
       async edit(sale, hasOpened, tx) {
         const change = await edit(sale, hasOpened, tx);
-        return "kind" in change ? change : fitted(tx, sale, change, template);
+        if (!("kind" in change)) return fitted(tx, sale, change, template);
+        const isMissing = templateId !== undefined && templateId !== sale.templateId && !template;
+        return isMissing ? withoutTemplate(change) : change;
       },
       ...((grows || templateId !== undefined) && {
         lockFirst: async (tx: Transaction, sale: SaleRow) => {
@@ -148,8 +148,6 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
 
   return {
     async create(by, input) {
-      const fault = windowFault(input.opensAt, input.closesAt);
-      if (fault) return fault;
       let outcome: MakeOutcome;
       try {
         outcome = await insertSale({ db, codes }, by, input);

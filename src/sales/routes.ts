@@ -143,10 +143,10 @@ function refuse(refusal: Refusal | { kind: "later" | "busy" }): never {
       throw new Problem("template-not-published");
     case "name_taken":
       throw new Problem("name-taken");
-    case "invalid": {
-      const { field, detail } = refusal;
-      throw new Problem("validation", { errors: [{ pointer: `/${field}`, detail }] });
-    }
+    case "invalid":
+      throw new Problem("validation", {
+        errors: refusal.faults.map(({ field, detail }) => ({ pointer: `/${field}`, detail })),
+      });
     case "held":
       throw new Problem("paused-by-audit");
     case "superseded":
