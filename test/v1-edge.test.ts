@@ -2,19 +2,53 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startApi, type TestApi } from "./harness/api.ts";
-import { mintCustomer } from "./harness/http.ts";
+import { freshName, mintCustomer, newUser } from "./harness/http.ts";
+import { newSale } from "./harness/sales.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
+import { type Behind, behind } from "./harness/service.ts";
 import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
+let past: Behind;
 
 beforeAll(async () => {
   const { settings } = await startStores();
-  api = await startApi(settings);
+  [api, past] = await Promise.all([startApi(settings), behind(settings)]);
 });
 afterAll(stopEverything);
 
 const ask = (what: string, sending = {}) => v1(api.url, what, sending);
+
+describe("an answer", () => {
+  const item = { goods: "1", category: "7", quantity: 1, unitPrice: 100 };
+  const order = { items: [item], shippingFee: 0, currency: "CNY" };
+
+  test("is taken for what it says it is, and kept nowhere if it is somebody's", async () => {
+    const saleId = await newSale(past, 5);
+    const { token } = await mintCustomer();
+    const seller = (await newUser(api.url, "seller")).token;
+    const account = { username: freshName("name"), password: "a pass word", role: "customer" };
+    const asked: [what: string, isTheirs: boolean, sending?: object][] = [
+      ["GET /v1/sales", false],
+      [`GET /v1/sales/${saleId}`, false],
+      ["GET /v1/me", true, { token }],
+      ["GET /v1/coupons", true, { token }],
+      // Nobody keeps the answer to a POST, and this one is given in too great a hurry to say so.
+      [`POST /v1/sales/${saleId}/grab`, false, { token }],
+      [`GET /v1/sales/${saleId}/grabs/me`, true, { token }],
+      ["GET /v1/templates", true, { token: seller }],
+      ["POST /v1/coupons/available", true, { token, body: order }],
+      ["POST /v1/auth/register", true, { body: account }],
+      ["POST /v1/auth/logout", true, { token }],
+    ];
+    for (const [what, isTheirs, sending] of asked) {
+      const { status, headers } = await ask(what, sending);
+      expect([what, status < 300]).toEqual([what, true]);
+      expect([what, headers.get("x-content-type-options")]).toEqual([what, "nosniff"]);
+      expect([what, headers.get("cache-control")]).toEqual([what, isTheirs ? "no-store" : null]);
+    }
+  });
+});
 
 describe("a refusal", () => {
   test("is a problem document whose type the service itself explains", async () => {

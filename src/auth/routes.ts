@@ -31,6 +31,7 @@ export interface AuthDeps {
 }
 
 const USERS = ["customer", "seller", "admin"] as const;
+/** For those who are not signed in yet. */
 const PRIVATE = { "Cache-Control": "no-store" };
 
 const BAD_NAME: FieldError = {
@@ -110,7 +111,7 @@ const passwordRoutes = (deps: AuthDeps) => {
       const outcome = await accounts.changePassword({ userId, ...c.req.valid("json") });
       switch (outcome.kind) {
         case "ok":
-          return c.json(signedInOf(outcome.user, outcome.pair), 200, PRIVATE);
+          return c.json(signedInOf(outcome.user, outcome.pair), 200);
         case "unfit":
           // No 401: the token is good, and with another one the password would be as wrong.
           throw unfit(outcome.isWrong && WRONG_PASSWORD, "/newPassword", outcome.weakness);
@@ -149,7 +150,7 @@ const sessionRoutes = (deps: AuthDeps) => {
     })
     .openapi({ ...meRoute, middleware: edge.for(...USERS) }, (c) => {
       const { userId: id, username, role } = userOf(c.get("actor"));
-      return c.json({ id, username, role }, 200, PRIVATE);
+      return c.json({ id, username, role }, 200);
     });
 };
 

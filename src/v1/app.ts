@@ -48,6 +48,10 @@ export function createV1(deps: V1Deps): V1 {
   const app = deps.edge.router();
   app.use(async (c, next) => {
     await next();
+    const { headers } = c.res;
+    headers.set("X-Content-Type-Options", "nosniff");
+    // What is told to somebody is theirs; what is for all has no actor.
+    if (c.get("actor")) headers.set("Cache-Control", "no-store");
     // What every request passes stands at "/*"; the last route is the one that answered.
     const pattern = matchedRoutes(c).at(-1)?.path ?? "/*";
     metrics.request(c.req.method, pattern === "/*" ? "unmatched" : pattern, c.res.status);
