@@ -47,9 +47,9 @@ const grabRoute = (edge: Edge) =>
     summary: "Grab a unit",
     middleware: edge.for("customer"),
     description:
-      "For customers. 201 is a promise: the unit is yours whatever fails afterwards. Repeating a grab gives the " +
-      "same grant again. Where one may have several, an Idempotency-Key is required and names the grab for as long " +
-      "as the sale exists; refusals are not kept. An answer of 503 may hide a grant: repeat it.",
+      "201 is a promise: the unit is yours whatever fails afterwards. Repeating a grab gives the same grant again. " +
+      "Where one may have several, an Idempotency-Key is required and names the grab for as long as the sale exists; " +
+      "refusals are not kept. An answer of 503 may hide a grant: repeat it.",
     request: {
       params: z.object({ id: idParam }),
       headers: z.object({

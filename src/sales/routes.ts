@@ -9,6 +9,7 @@ import {
   idParam,
   jsonAnswer,
   jsonBody,
+  LOCATION,
   ONCE,
   refusalsOf,
   SIGNED_IN,
@@ -40,7 +41,7 @@ const createIt = createRoute({
   summary: "Make a sale of a published template",
   request: jsonBody(newSaleSchema),
   responses: {
-    201: jsonAnswer(saleSchema, "The sale."),
+    201: { ...jsonAnswer(saleSchema, "The sale."), headers: LOCATION },
     ...refusalsOf(...SIGNED_IN, ...WITH_BODY, ...ONCE, "name-taken", ...TEMPLATE, "unavailable"),
   },
 });

@@ -6,9 +6,11 @@ import type { Actor } from "../v1/actor.ts";
 import { pageOf, pageQuery, pageSchema, placesOf } from "../v1/cursor.ts";
 import type { Edge } from "../v1/edge.ts";
 import {
+  ETAG,
   idParam,
   jsonAnswer,
   jsonBody,
+  LOCATION,
   ONCE,
   refusalsOf,
   SIGNED_IN,
@@ -32,7 +34,7 @@ const createIt = createRoute({
   ...{ method: "post", path: "/v1/templates", tags, summary: "Make a draft of a template" },
   request: jsonBody(newTemplateSchema),
   responses: {
-    201: jsonAnswer(templateSchema, "The draft."),
+    201: { ...jsonAnswer(templateSchema, "The draft."), headers: { ...ETAG, ...LOCATION } },
     ...refusalsOf(...SIGNED_IN, ...WITH_BODY, ...ONCE, "unavailable"),
   },
 });
@@ -56,7 +58,7 @@ const getOne = createRoute({
   ...{ method: "get", path: "/v1/templates/{id}", tags, summary: "Show a template" },
   request: { params },
   responses: {
-    200: jsonAnswer(templateSchema, "The template; its version is in the ETag."),
+    200: { ...jsonAnswer(templateSchema, "The template."), headers: ETAG },
     ...refusalsOf(...SIGNED_IN, "not-found", "unavailable"),
   },
 });
@@ -72,7 +74,7 @@ const patchOne = createRoute({
     ...jsonBody(templatePatchSchema),
   },
   responses: {
-    200: jsonAnswer(templateSchema, "The template as it is now."),
+    200: { ...jsonAnswer(templateSchema, "The template as it is now."), headers: ETAG },
     ...refusalsOf(...SIGNED_IN, ...WITH_BODY, "not-found", "template-published"),
     ...refusalsOf("version-mismatch", "unavailable"),
   },
@@ -83,7 +85,7 @@ const moved = (action: string, summary: string) =>
     ...{ method: "post", path: `/v1/templates/{id}/${action}`, tags, summary },
     request: { params },
     responses: {
-      200: jsonAnswer(templateSchema, "The template as it is now."),
+      200: { ...jsonAnswer(templateSchema, "The template as it is now."), headers: ETAG },
       ...refusalsOf(...SIGNED_IN, ...ONCE, "not-found", "template-state", "unavailable"),
     },
   });

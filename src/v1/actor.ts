@@ -4,7 +4,8 @@ import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { Problem } from "../problem.ts";
 
-export type Role = "customer" | "seller" | "admin" | "service";
+export const ROLES = ["customer", "seller", "admin", "service"] as const;
+export type Role = (typeof ROLES)[number];
 
 /** `name` says in logs, histories and request keys who it was. */
 export type Actor =

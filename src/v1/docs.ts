@@ -6,6 +6,10 @@ import { IDEMPOTENCY_KEY } from "../idempotency/key.ts";
 import { Problem } from "../problem.ts";
 import type { Edge } from "./edge.ts";
 
+type ShownEdge = Pick<Edge, "once" | "rolesOf">;
+type Document = ReturnType<ReturnType<Edge["router"]>["getOpenAPI31Document"]>;
+type Operation = NonNullable<NonNullable<Document["paths"]>[string]["get"]>;
+
 const INFO = {
   openapi: "3.1.0",
   info: {
@@ -29,6 +33,15 @@ const KEY_HEADER = {
   schema: { type: "string", pattern: IDEMPOTENCY_KEY.source },
   example: "b1946ac9-2c2b-4f5b-9b0a-1c4b1c1c1c1c",
 } as const;
+
+const REPLAYED_HEADER = {
+  "Idempotent-Replayed": {
+    description: "`true` on the answer to a repeat.",
+    schema: { type: "string" as const, enum: ["true"] },
+  },
+};
+/** What is refused before a key is looked at, or is not kept. */
+const NEVER_REPLAYED = new Set(["400", "401", "413", "415", "500", "503"]);
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -94,26 +107,41 @@ function problemPage(code: string): Response {
 const plainPatterns = (key: string, value: unknown): unknown =>
   key === "pattern" && typeof value === "string" ? value.replace(/\/[dgimsuvy]+$/, "") : value;
 
-/** What the routes say of themselves, and of each that takes an Idempotency-Key that it does. */
-function documentOf(app: ReturnType<Edge["router"]>, once: Edge["once"]) {
+/** Adds to an operation what its Idempotency-Key brings along. */
+function withKey(operation: Operation): void {
+  operation.parameters = [...(operation.parameters ?? []), KEY_HEADER];
+  for (const [status, response] of Object.entries(operation.responses ?? {})) {
+    if (NEVER_REPLAYED.has(status)) continue;
+    response.headers = { ...response.headers, ...REPLAYED_HEADER };
+  }
+}
+
+/** What the routes say of themselves, and of each whom it is for and whether it takes an Idempotency-Key. */
+function documentOf(app: ReturnType<Edge["router"]>, { once, rolesOf }: ShownEdge) {
   const document = app.getOpenAPI31Document(INFO);
-  for (const { path, handler } of app.routes) {
-    if (handler !== once) continue;
-    const operation = document.paths?.[path.replaceAll(/:(\w+)/g, "{$1}")]?.post;
-    if (operation) operation.parameters = [...(operation.parameters ?? []), KEY_HEADER];
+  for (const { method, path, handler } of app.routes) {
+    const item = document.paths?.[path.replaceAll(/:(\w+)/g, "{$1}")];
+    const operation = item?.[method.toLowerCase() as "get"];
+    const roles = rolesOf(handler);
+    if (!operation) continue;
+    if (handler === once) withKey(operation);
+    if (roles) {
+      const told = [operation.description, `For: ${roles.join(", ")}.`];
+      operation.description = told.filter((text) => text !== undefined).join("\n\n");
+    }
   }
   return document;
 }
 
 /** Adds the pages to the app whose document they show. */
-export function addDocs(app: ReturnType<Edge["router"]>, { once }: Pick<Edge, "once">): void {
+export function addDocs(app: ReturnType<Edge["router"]>, edge: ShownEdge): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     ...{ type: "http", scheme: "bearer" },
     description: "An access token of POST /v1/auth/login, or a service's key.",
   });
   let document: string | undefined;
   app.get("/openapi.json", () => {
-    document ??= JSON.stringify(documentOf(app, once), plainPatterns);
+    document ??= JSON.stringify(documentOf(app, edge), plainPatterns);
     return new Response(document, {
       headers: { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" },
     });

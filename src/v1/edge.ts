@@ -9,7 +9,7 @@ import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
 import { type Answers, KEPT_HEADERS, type KeptAnswer } from "../idempotency/service.ts";
 import { Problem } from "../problem.ts";
-import { type Actor, actorOf, type Role } from "./actor.ts";
+import { type Actor, actorOf, ROLES, type Role } from "./actor.ts";
 import { withBody } from "./body.ts";
 import { createRouter } from "./router.ts";
 
@@ -38,6 +38,8 @@ export interface Edge {
   readonly open: Handler[];
   /** What of `posting` takes the Idempotency-Key: the document shows the header where this is. */
   readonly once: Handler;
+  /** Whom a handler lets pass, which the document says; undefined for one that asks nobody. */
+  rolesOf(handler: unknown): readonly Role[] | undefined;
 }
 
 /** What a repeat gets again of an answer, which stays to be sent. */
@@ -52,15 +54,18 @@ export function createEdge(deps: {
   keys: ServiceKeys;
   answers: Answers;
 }): Edge {
-  const only =
-    (roles: readonly Role[]): Handler =>
-    async (c, next) => {
+  const rolesOf = new Map<unknown, readonly Role[]>();
+  const only = (roles: readonly Role[]): Handler => {
+    const handler: Handler = async (c, next) => {
       const actor = await actorOf(c.req.raw.headers.get("authorization"), deps);
       if (roles.length > 0 && !roles.includes(actor.role))
         throw new Problem("forbidden", { detail: `This is for: ${roles.join(", ")}.` });
       c.set("actor", actor);
       await next();
     };
+    rolesOf.set(handler, roles.length > 0 ? roles : ROLES);
+    return handler;
+  };
 
   const once: Handler = async (c, next) => {
     const key = c.req.header("idempotency-key");
@@ -106,5 +111,6 @@ export function createEdge(deps: {
     posting: (...roles) => [only(roles), withBody, once],
     open: [withBody],
     once,
+    rolesOf: (handler) => rolesOf.get(handler),
   };
 }

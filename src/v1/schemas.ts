@@ -64,6 +64,18 @@ export const jsonBody = <Schema extends z.ZodType>(schema: Schema) => ({
   body: { required: true, content: { "application/json": { schema } } },
 });
 
+/** Headers of answers, for a route's `responses`. */
+const text = { type: "string" } as const;
+export const ETAG = {
+  ETag: { required: true, description: "The version, for If-Match.", schema: text },
+} as const;
+export const LOCATION = {
+  Location: { required: true, description: "Where it is.", schema: text },
+} as const;
+const retryAfter = (required: boolean) => ({
+  "Retry-After": { required, description: "Seconds.", schema: { type: "integer" as const } },
+});
+
 /** A body in a route's `responses`. */
 export const jsonAnswer = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
   description,
@@ -81,6 +93,8 @@ export function refusalsOf(...codes: ProblemCode[]): Record<never, never> {
       status,
       {
         description: ofStatus.map((code) => `${refusals[code].title} (\`${code}\`).`).join(" "),
+        ...(status === 429 || status === 503 ? { headers: retryAfter(true) } : {}),
+        ...(ofStatus.includes("idempotency-in-progress") ? { headers: retryAfter(false) } : {}),
         content: { "application/problem+json": { schema: problemSchema } },
       },
     ]),

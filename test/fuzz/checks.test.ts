@@ -57,7 +57,10 @@ const DOCUMENT: OpenApiDocument = {
           },
         },
         responses: {
-          201: { description: "", content: { "application/json": { schema: NOTE } } },
+          201: {
+            ...{ description: "", headers: { Location: { required: true } } },
+            content: { "application/json": { schema: NOTE } },
+          },
           ...Object.fromEntries(
             [400, 401, 413, 415, 422].map((status) => [
               status,
@@ -87,6 +90,8 @@ interface Faults {
 }
 
 const RIGHT = { id: 1, text: "a note", at: "2027-01-01T20:00:00.000Z", mood: null };
+
+const HERE = { Location: "/v1/notes/1" };
 
 /** A service with one route, at a URL of its own. */
 function serve(faults: Faults): string {
@@ -123,7 +128,7 @@ function serve(faults: Faults): string {
       if (wrong.length > 0 && !faults.lenient) return fieldErrors(wrong);
       return Response.json(faults.note ?? RIGHT, {
         status: faults.noteStatus ?? 201,
-        headers: faults.noteHeaders ?? {},
+        headers: faults.noteHeaders ?? HERE,
       });
     },
   });
@@ -183,6 +188,8 @@ const failing: [what: string, check: Check, Faults][] = [
   ["a word that is not in the list", "schema", { note: { ...RIGHT, mood: "fair" } }],
   ["a time that is none", "schema", { note: { ...RIGHT, at: "2027-13-01T00:00:00Z" } }],
   ["an answer that is no JSON", "schema", { noteHeaders: { "Content-Type": "text/html" } }],
+  ["a header that is missing", "header", { noteHeaders: {} }],
+  ["a header that is not documented", "header", { noteHeaders: { ...HERE, ETag: '"1"' } }],
   ["SQL", "secret", { note: { ...RIGHT, text: "select `id` from `users`" } }],
   ["a stack", "secret", { note: { ...RIGHT, text: "at run (/srv/x/a.js:1:2)" } }],
   ["a path", "secret", { note: { ...RIGHT, text: "in /home/me/x" } }],

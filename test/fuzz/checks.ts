@@ -1,11 +1,11 @@
-// The five checks that every answer must pass.
+// The six checks that every answer must pass.
 
 import type { Operation } from "./document.ts";
 import { leaksIn } from "./leaks.ts";
 import { type FuzzAnswer, type FuzzRequest, THROWAWAY } from "./request.ts";
 import { faultsOf } from "./validate.ts";
 
-export const CHECKS = ["status", "sound", "problem", "schema", "secret"] as const;
+export const CHECKS = ["status", "sound", "problem", "schema", "header", "secret"] as const;
 export type Check = (typeof CHECKS)[number];
 
 export interface Finding {
@@ -129,6 +129,19 @@ function* schemaFaults({ answers }: Operation, answer: FuzzAnswer): Generator<st
   else for (const { pointer, why } of faultsOf(schema, value, true)) yield `${pointer} ${why}`;
 }
 
+/** Those that a client acts upon. */
+const TELLING = ["etag", "location", "retry-after", "idempotent-replayed"];
+
+/** Of the headers that tell a client something, an answer has those that the document says. */
+function* headerFaults({ answers }: Operation, answer: FuzzAnswer): Generator<string> {
+  const documented = answers.get(answer.status)?.headers;
+  if (documented === undefined) return;
+  for (const name of TELLING) {
+    if (answer.headers.has(name) && !documented.has(name)) yield `${name} is not documented`;
+    if (!answer.headers.has(name) && documented.get(name)) yield `${name} is missing`;
+  }
+}
+
 /** Whatever is wrong with an answer. */
 export async function findingsIn(
   request: FuzzRequest,
@@ -145,6 +158,8 @@ export async function findingsIn(
   if (status >= 400) add("problem", await Array.fromAsync(problemFaults(request, answer, judge)));
   else if (request.method === request.operation.method)
     add("schema", schemaFaults(request.operation, answer));
+  if (request.method === request.operation.method)
+    add("header", headerFaults(request.operation, answer));
   add("secret", leaksIn(text, headers, judge.secrets));
   return findings;
 }

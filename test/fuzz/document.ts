@@ -39,6 +39,8 @@ export interface Parameter {
 interface DocumentedAnswer {
   /** By content type; empty for an answer without a body. */
   readonly schemas: ReadonlyMap<string, Schema>;
+  /** By name in lower case, whether each answer has it. */
+  readonly headers: ReadonlyMap<string, boolean>;
 }
 
 export interface Operation {
@@ -62,7 +64,12 @@ interface RawOperation {
   requestBody?: { content: Record<string, { schema: Schema }> };
   responses: Record<
     string,
-    { description: string; content?: Record<string, { schema?: Schema }> } | undefined
+    | {
+        description: string;
+        content?: Record<string, { schema?: Schema }>;
+        headers?: Record<string, { required?: boolean }>;
+      }
+    | undefined
   >;
 }
 
@@ -117,7 +124,11 @@ export function operationsOf(document: OpenApiDocument): Operation[] {
         Object.entries(responses).map(([status, answer]) => {
           const content = Object.entries(answer?.content ?? {});
           const schemas = new Map(content.map(([type, { schema = {} }]) => [type, schema]));
-          return [Number(status), { schemas }];
+          const named = Object.entries(answer?.headers ?? {});
+          const headers = new Map(
+            named.map(([header, { required }]) => [header.toLowerCase(), required === true]),
+          );
+          return [Number(status), { schemas, headers }];
         }),
       );
       return {
