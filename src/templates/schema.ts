@@ -17,7 +17,6 @@ export const plainText = (charsMin: number, charsMax: number) =>
   z
     .string()
     .regex(/^\P{Cc}*$/u, "Use no control characters.")
-    .refine((value) => value.isWellFormed(), "Use whole characters only.")
     .refine((value) => countChars(value) >= charsMin && countChars(value) <= charsMax, {
       error: `Use ${charsMin} to ${charsMax} characters.`,
     })
