@@ -10,6 +10,7 @@ import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
 import { sales } from "../sales/table.ts";
 import type { CachedTemplate } from "../templates/cached.ts";
+import { timeOf } from "../time.ts";
 import type { Grant } from "../wallet/grants.ts";
 import { readRecent } from "../wallet/recent.ts";
 import type { CouponCodes } from "./code.ts";
@@ -50,7 +51,6 @@ function unrecordedCoupon(
 ): Coupon {
   const { validFrom, validUntil, validDays } = template;
   const expires = validUntil ?? (validDays === null ? null : now + validDays * DAY_MS);
-  const timeOf = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
   return {
     ...{ code, state: expires !== null && expires <= now ? "expired" : "unused" },
     ...{ recorded: false, saleId, grantNo: number, template: inShort(template) },

@@ -1,6 +1,7 @@
 // What is sent to those who watch a sale, as the bytes that all of them share.
 
 import { type SaleState, stateAt } from "../sales/views.ts";
+import { timeOf } from "../time.ts";
 import type { SaleFacts } from "./facts.ts";
 
 export type WatchedState = SaleState | "sold_out";
@@ -21,9 +22,6 @@ export interface SaleEvent {
 }
 
 const encoder = new TextEncoder();
-
-const timeOf = (ms: number | null): string | null =>
-  ms === null ? null : new Date(ms).toISOString();
 
 const leftOf = ({ total, granted, returned }: SaleFacts): number =>
   Math.max(0, total - (granted - returned));

@@ -5,6 +5,7 @@ import type { Durability } from "../config.ts";
 import type { CouponCodes } from "../coupons/code.ts";
 import { limits } from "../limits.ts";
 import { problemResponse } from "../problem.ts";
+import { timeOf } from "../time.ts";
 import { burstOf } from "./buckets.ts";
 import type { Unavailable } from "./outcome.ts";
 import type { GrabSale } from "./sale.ts";
@@ -19,9 +20,6 @@ const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
   overloaded: "Too many grabs at once. Try again in a moment.",
   unknown: "It is not known whether the grab succeeded. Repeat it: you cannot get two.",
 };
-
-const timeOf = (ms: number | null): string | null =>
-  ms === null ? null : new Date(ms).toISOString();
 
 /** How fast this user may grab at this sale; undefined when rates are not limited. */
 function rateHeaders(

@@ -3,6 +3,7 @@
 import { z } from "@hono/zod-openapi";
 import { limits } from "../limits.ts";
 import { plainText } from "../templates/schema.ts";
+import { timeOf } from "../time.ts";
 import { idSchema, instantSchema, timeSchema } from "../v1/schemas.ts";
 import type { SaleStats } from "./stats.ts";
 import type { SaleChange } from "./table.ts";
@@ -90,9 +91,6 @@ export const statsSchema = z
     ),
   })
   .openapi("SaleStats");
-
-const timeOf = (ms: number | null): string | null =>
-  ms === null ? null : new Date(ms).toISOString();
 
 const shownChange = ({ opensAt, closesAt, ...rest }: SaleChange) => ({
   ...rest,

@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { RedisAway } from "../redis/reading.ts";
+import { timeOf } from "../time.ts";
 import type { LiveNumbers, SaleNumbers } from "./numbers.ts";
 import type { SaleRecord, SaleRecords } from "./records.ts";
 import type { SaleRow } from "./stored.ts";
@@ -51,9 +52,6 @@ export interface SaleViews {
   /** Newest first; which sales they are is as of a second ago at most. Throws MySQL's error. */
   list(filter: SaleFilter): Promise<readonly SaleView[]>;
 }
-
-const timeOf = (ms: number | null): string | null =>
-  ms === null ? null : new Date(ms).toISOString();
 
 /** As grab.lua sees it at a moment. */
 export function stateAt(
