@@ -151,7 +151,10 @@ describe("discounts", () => {
         [d, false, "spend_more"],
       ],
     ]);
-    expect(body).toMatchObject({ hasMore: false, best: { codes: [a, c], discount: 2_500 } });
+    expect(body).toMatchObject({
+      hasMore: false,
+      best: { codes: [a, c], exact: true, discount: 2_500 },
+    });
     const asked = await available(service, { userId: user.id });
     expect({ ...asked.body, asOf: body.asOf }).toEqual(body);
   });

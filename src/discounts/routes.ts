@@ -74,7 +74,8 @@ export const discountRoutes = ({ discounts, edge }: { discounts: Discounts; edge
         expiresAt: expiresAt?.toISOString() ?? null,
         ...alone,
       }));
-      const { kind: _, ...amounts } = best.calculation;
+      const { codes, exact, calculation } = best;
+      const { kind: _, ...amounts } = calculation;
       const answer = { asOf: asOf.toISOString(), coupons, hasMore };
-      return c.json({ ...answer, best: { ...amounts, codes: best.codes } }, 200);
+      return c.json({ ...answer, best: { ...amounts, codes, exact } }, 200);
     });

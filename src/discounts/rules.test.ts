@@ -159,15 +159,17 @@ describe("coupons are refused together", () => {
   });
 
   test("as more of a template than it has room for", () => {
-    const of = (code: string, usesLeft: number) => coupon(code, amount(10), { usesLeft });
+    const of = (code: string, usesLeft: number) =>
+      coupon(code, amount(10), { templateId: 1, usesLeft });
     expect(rulesOf(of("A", 2), of("B", 2))).toEqual([]);
     expect(rulesOf(of("A", 1), of("B", 1))).toEqual([["template_limit", ["A", "B"]]]);
   });
 
   test("not as more than there is room for, where the order has locked one: it has its room", () => {
     const own = { state: "locked", lockedUntil: later(SECOND), lockedByOrder: true } as const;
-    const mine = (code: string) => coupon(code, amount(10), { ...own, usesLeft: 1 });
-    const other = (code: string) => coupon(code, amount(10), { usesLeft: 1 });
+    const room = { templateId: 1, usesLeft: 1 };
+    const mine = (code: string) => coupon(code, amount(10), { ...room, ...own });
+    const other = (code: string) => coupon(code, amount(10), room);
     expect(rulesOf(other("A"), mine("B"), mine("C"))).toEqual([]);
     expect(rulesOf(other("A"), mine("B"), other("C"))).toEqual([
       ["template_limit", ["A", "B", "C"]],

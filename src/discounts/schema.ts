@@ -152,7 +152,14 @@ export const offersSchema = z
       description: `True: only the ${limits.discountCouponsMax} coupons that expire first were looked at.`,
     }),
     best: z
-      .object({ ...amounts, codes: z.array(code).readonly() })
-      .openapi({ description: "The combination that takes off most; the true optimum." }),
+      .object({
+        ...amounts,
+        codes: z.array(code).readonly(),
+        exact: z.boolean().openapi({
+          description:
+            "True: no combination takes off more. False: there were too many to try them all; this is the best of those that were.",
+        }),
+      })
+      .openapi({ description: "The combination that takes off most." }),
   })
   .openapi("AvailableCoupons");

@@ -25,13 +25,13 @@ export function split(
     remainders.push(remainder);
     missing -= quotient;
   }
-  for (; missing > 0; missing -= 1) {
-    let most = 0;
-    for (let i = 1; i < remainders.length; i += 1) {
-      if ((remainders[i] ?? 0) > (remainders[most] ?? 0)) most = i;
-    }
-    shares[most] = (shares[most] ?? 0) + 1;
-    remainders[most] = -1;
+  if (missing === 0) return shares;
+  // The least remainder that still gets a unit; of those that lost just that, the first ones.
+  const least = Float64Array.from(remainders).sort()[remainders.length - missing] ?? 0;
+  let equals = missing - remainders.filter((remainder) => remainder > least).length;
+  for (const [i, remainder] of remainders.entries()) {
+    if (remainder < least || (remainder === least && equals-- <= 0)) continue;
+    shares[i] = (shares[i] ?? 0) + 1;
   }
   return shares;
 }

@@ -21,7 +21,14 @@ const ANY_TERMS: Terms = {
   stackingGroup: null,
 };
 
-/** A coupon that is unused and has no end, of a template for all items that stacks freely, but for what is said. */
+/** The sum of the characters, so that codes that follow each other are of templates that do. */
+const templateFor = (code: string): number =>
+  Buffer.from(code).reduce((sum, byte) => sum + byte, 0);
+
+/**
+ * A coupon that is unused and has no end, of a template of its own for all items that stacks freely, but for what is
+ * said.
+ */
 export function coupon(
   code: string,
   terms: Partial<Terms>,
@@ -29,7 +36,7 @@ export function coupon(
 ): Held {
   return {
     code,
-    templateId: 1,
+    templateId: templateFor(code),
     terms: { ...ANY_TERMS, ...terms },
     state: "unused",
     lockedUntil: null,
@@ -147,7 +154,7 @@ export const anyCoupons = (maxLength: number, minLength = 0): fc.Arbitrary<Held[
         .map(({ many, room, alike }) =>
           all.map((one, i) => {
             const [first] = all;
-            if (first && i < many && room !== null)
+            if (first && i < many)
               return { ...one, templateId: 1, terms: first.terms, usesLeft: room };
             const terms = (i % 4 < alike ? one : all[i - 3])?.terms ?? one.terms;
             return { ...one, templateId: 10 + ((i * 7) % 29), terms };

@@ -16,16 +16,21 @@ import { Greatest } from "./greatest.ts";
 /** By number: what a combination comes to at most with so many more coupons; minus infinity for never. */
 export type Bounds = readonly number[];
 
-/** What a coupon takes off now, and of how much. */
-interface Taking {
+/** What a coupon takes off now. */
+export interface Taking {
   readonly gain: number;
+  /** What is left of its items. */
   readonly total: number;
+  /** What it adds when what the percentage loses by it is taken off, in ten-thousandths. */
+  readonly netScaled: number;
 }
 
 interface State {
   /** What is left to pay. */
   readonly items: readonly number[];
   readonly shipping: number;
+  /** What the branch takes off so far. */
+  readonly taken: number;
   /** How many more coupons there may be behind the next. */
   readonly room: number;
   readonly percentage: Candidate | undefined;
@@ -37,8 +42,8 @@ export class Ceiling {
   readonly #gains: Greatest;
   /** In ten-thousandths, like all that ends in `Scaled`: whole numbers, so that bounds are exact. */
   readonly #netsScaled: Greatest;
-  readonly #reached: boolean[] = [];
-  readonly #isInPercentage: boolean[] = [];
+  readonly #reached: Uint8Array;
+  readonly #isInPercentage: Uint8Array;
   #itemsReach = 0;
   #shippingReach = 0;
   #neededCount = 0;
@@ -52,10 +57,12 @@ export class Ceiling {
     this.#state = state;
     this.#gains = new Greatest(state.room);
     this.#netsScaled = new Greatest(state.room);
+    this.#reached = new Uint8Array(state.items.length);
+    this.#isInPercentage = new Uint8Array(state.items.length);
     const { percentage } = state;
     this.#basisPoints = percentage?.held.terms.basisPoints ?? 0;
     if (percentage) {
-      for (const place of percentage.places) this.#isInPercentage[place] = true;
+      for (const place of percentage.places) this.#isInPercentage[place] = 1;
       this.#reach(percentage.places);
     }
     this.#percentWorth = percentage ? worth(percentage.held.terms, this.#itemsReach, 0) : 0;
@@ -63,68 +70,70 @@ export class Ceiling {
   }
 
   #reach(places: readonly number[]): void {
+    const [reached, { items }] = [this.#reached, this.#state];
     for (const place of places) {
-      if (this.#reached[place]) continue;
-      this.#reached[place] = true;
-      this.#itemsReach += this.#state.items[place] ?? 0;
+      if (reached[place] === 1) continue;
+      reached[place] = 1;
+      this.#itemsReach += items[place] ?? 0;
     }
   }
 
-  /** What a coupon adds when what the percentage loses by it is taken off. */
   #netScaled({ held, places }: Candidate, gain: number, total: number): number {
     const whole = gain * WHOLE_BASIS_POINTS;
     if (this.#basisPoints === 0 || held.terms.type === "free_shipping") return whole;
     let shared = 0;
     for (const place of places) {
-      if (this.#isInPercentage[place]) shared += this.#state.items[place] ?? 0;
+      if (this.#isInPercentage[place] === 1) shared += this.#state.items[place] ?? 0;
     }
     const outside = total - shared;
     return whole - Math.max(0, gain - outside) * this.#basisPoints;
   }
 
-  /** Counts what a coupon is for to what can be reached; before it is asked for its bounds or added. */
-  cover({ held, places }: Candidate, gain: number): void {
-    if (held.terms.type === "free_shipping") {
+  /** What a coupon takes off of a total, with what it is for counted to what can be reached. */
+  take(candidate: Candidate, gain: number, total: number): Taking {
+    const netScaled = this.#netScaled(candidate, gain, total);
+    if (candidate.held.terms.type === "free_shipping") {
       this.#shippingReach = Math.min(this.#state.shipping, this.#shippingReach + gain);
     } else {
-      this.#reach(places);
+      this.#reach(candidate.places);
     }
+    return { gain, total, netScaled };
   }
 
-  /** A coupon that may be taken behind those that are yet to come, and must be where it is required. */
-  add(
-    candidate: Candidate,
-    { gain, total }: Taking,
-    isRequired: boolean,
-    slot: string | undefined,
-  ): void {
-    const net = this.#netScaled(candidate, gain, total);
-    if (isRequired) {
-      this.#neededCount += 1;
-      this.#neededGain += gain;
-      this.#neededNetScaled += net;
-    } else if (candidate.held.terms.stacking !== "exclusive") {
-      this.#gains.add(gain, slot);
-      this.#netsScaled.add(net, slot);
-    }
+  /** A coupon that may be taken behind those that are yet to come. */
+  add({ gain, netScaled }: Taking, slot: string | undefined): void {
+    this.#gains.add(gain, slot);
+    this.#netsScaled.add(netScaled, slot);
   }
 
-  /** What a branch that has `taken` so much comes to at most with this coupon and those that were added. */
-  over(taken: number, candidate: Candidate, { gain, total }: Taking): Bounds {
-    const reach = taken + this.#itemsReach + this.#shippingReach;
-    const gains = taken + gain + this.#neededGain + this.#percentWorth;
+  /** A coupon that must be taken behind those that are yet to come. */
+  require({ gain, netScaled }: Taking): void {
+    this.#neededCount += 1;
+    this.#neededGain += gain;
+    this.#neededNetScaled += netScaled;
+  }
+
+  /** What the branch comes to at most with this coupon, those that it must have, and as many others as `others`. */
+  #bound({ gain, netScaled }: Taking, others: number): number {
+    if (others < 0) return Number.NEGATIVE_INFINITY;
+    const { taken } = this.#state;
+    const gains = gain + this.#neededGain + this.#gains.sum(others) + this.#percentWorth;
     const netsScaled =
-      taken * WHOLE_BASIS_POINTS +
-      this.#netScaled(candidate, gain, total) +
-      this.#neededNetScaled +
-      this.#percentScaled;
+      netScaled + this.#neededNetScaled + this.#netsScaled.sum(others) + this.#percentScaled;
+    const nets = Math.floor(netsScaled / WHOLE_BASIS_POINTS);
+    return taken + Math.min(gains, nets, this.#itemsReach + this.#shippingReach);
+  }
+
+  /** The bounds with this coupon and those that were added; undefined where the greatest is below `floor`. */
+  over(taking: Taking, floor: number): Bounds | undefined {
+    const { room } = this.#state;
+    const most = this.#bound(taking, room - this.#neededCount);
+    if (most < floor) return undefined;
     const bounds: number[] = [];
-    for (let more = 0; more <= this.#state.room; more += 1) {
-      const others = more - this.#neededCount;
-      const byGains = gains + this.#gains.sum(others);
-      const byNets = Math.floor((netsScaled + this.#netsScaled.sum(others)) / WHOLE_BASIS_POINTS);
-      bounds.push(others < 0 ? Number.NEGATIVE_INFINITY : Math.min(byGains, byNets, reach));
+    for (let more = 0; more < room; more += 1) {
+      bounds.push(this.#bound(taking, more - this.#neededCount));
     }
+    bounds.push(most);
     return bounds;
   }
 }
