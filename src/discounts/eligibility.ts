@@ -1,8 +1,9 @@
 // Which items of an order a coupon is for. The order is looked up by the template's lists and not the other way
 // round, so that the cost follows the lists once, whatever the number of items.
 
+import { limits } from "../limits.ts";
 import type { Item, Terms } from "./order.ts";
-import type { Reason, Scope } from "./outcome.ts";
+import { type Reason, SCOPE_LISTS, type Scope } from "./outcome.ts";
 
 /** The places of an order's items by their goods and by their category. */
 export interface Places {
@@ -43,13 +44,17 @@ export function eligiblePlaces(terms: Terms, { count, byGoods, byCategory }: Pla
   return places;
 }
 
-/** The lists of a template that say something. */
-export const scopeOf = (terms: Terms): Scope => ({
-  ...(terms.goods.length > 0 && { goods: terms.goods }),
-  ...(terms.categories.length > 0 && { categories: terms.categories }),
-  ...(terms.excludedGoods.length > 0 && { excludedGoods: terms.excludedGoods }),
-  ...(terms.excludedCategories.length > 0 && { excludedCategories: terms.excludedCategories }),
-});
+/** The lists of a template that say something, cut where they are long: an answer tells of many templates. */
+export function scopeOf(terms: Terms): Scope {
+  const most = limits.discountReasonIdsMax;
+  const said = SCOPE_LISTS.filter((list) => terms[list].length > 0);
+  const cut = said.filter((list) => terms[list].length > most);
+  const more = Object.fromEntries(cut.map((list) => [list, terms[list].length - most]));
+  return {
+    ...Object.fromEntries(said.map((list) => [list, terms[list].slice(0, most)])),
+    ...(cut.length > 0 && { more }),
+  };
+}
 
 /** A coupon without a threshold still needs an item that it is for. */
 export const mustHaveItems = (terms: Terms, places: readonly number[]): Reason | undefined =>

@@ -1,12 +1,21 @@
 // What a calculation says: amounts that add up, and for each coupon what it did or why it did nothing.
 
-/** Which items a coupon is for, as its template names them; what is empty is left out. */
-export interface Scope {
-  readonly goods?: readonly string[];
-  readonly categories?: readonly string[];
-  readonly excludedGoods?: readonly string[];
-  readonly excludedCategories?: readonly string[];
-}
+import type { Terms } from "./order.ts";
+
+/** The lists by which a template names items. */
+export const SCOPE_LISTS = [
+  "goods",
+  "categories",
+  "excludedGoods",
+  "excludedCategories",
+] as const satisfies readonly (keyof Terms)[];
+export type ScopeList = (typeof SCOPE_LISTS)[number];
+
+/** Which items a coupon is for, as its template names them: the first few of each list; what is empty is left out. */
+export type Scope = { readonly [List in ScopeList]?: readonly string[] } & {
+  /** How many more a list has, for those that have more. */
+  readonly more?: { readonly [List in ScopeList]?: number };
+};
 
 /** Why a coupon takes nothing off this order, with what would make it apply. Instants are RFC 3339. */
 export type Reason =

@@ -9,6 +9,7 @@ import {
   percent,
   shipping,
 } from "../../test/harness/discounts.ts";
+import { limits } from "../limits.ts";
 import { bestCombination } from "./best/best.ts";
 import { calculate } from "./calculate.ts";
 import type { Held, Order, Terms } from "./order.ts";
@@ -98,6 +99,22 @@ describe("a coupon does not apply", () => {
     const some = { ...order([1_000]), currency: "JPY" };
     const held = coupon("A", amount(100, { minimumSpend: 1_320, currency: "JPY" }));
     expect(reasonOf(held, some)).toMatchObject({ detail: "Spend 320 JPY more on any item." });
+  });
+
+  test("for goods of which there are many, and tells the first ones and how many more there are", () => {
+    const goods = Array.from({ length: 200 }, (_, i) => `other-${i}`);
+    const excludedCategories = goods.slice(0, limits.discountReasonIdsMax + 1);
+    const reason = reasonOf(coupon("A", amount(100, { goods, excludedCategories })));
+    expect(reason).toEqual({
+      code: "no_eligible_items",
+      goods: goods.slice(0, limits.discountReasonIdsMax),
+      excludedCategories: goods.slice(0, limits.discountReasonIdsMax),
+      more: { goods: 200 - limits.discountReasonIdsMax, excludedCategories: 1 },
+      detail:
+        "Nothing in the order is what the coupon is for: goods other-0, other-1, other-2 and 197 more, but not category other-0, other-1, other-2 and 8 more.",
+    });
+    const few = goods.slice(0, limits.discountReasonIdsMax);
+    expect(reasonOf(coupon("A", amount(100, { goods: few })))).not.toHaveProperty("more");
   });
 
   test("is told with the very amount that is missing: one unit less does not do, that much does", () => {

@@ -76,7 +76,14 @@ export const availableSchema = z
 
 const money = z.int().min(0);
 const code = z.string().openapi({ example: "7K4M9QX2TB8WZ1H6RVDN" });
-const ids = z.array(z.string()).readonly().optional();
+const ids = z
+  .array(z.string())
+  .readonly()
+  .optional()
+  .openapi({
+    description: `Of what the template names, the first ${limits.discountReasonIdsMax}.`,
+  });
+const count = z.int().positive().optional();
 
 const reason = z
   .object({
@@ -88,6 +95,10 @@ const reason = z
     categories: ids,
     excludedGoods: ids,
     excludedCategories: ids,
+    more: z
+      .object({ goods: count, categories: count, excludedGoods: count, excludedCategories: count })
+      .optional()
+      .openapi({ description: "How many more a list has that is cut here." }),
     until: timeSchema.nullable().optional(),
     expiredAt: timeSchema.nullable().optional(),
     validFrom: timeSchema.optional(),

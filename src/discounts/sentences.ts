@@ -1,6 +1,6 @@
 // The reasons in plain English, for people; programs read the fields.
 
-import type { Explained, Reason, Scope } from "./outcome.ts";
+import type { Explained, Reason, Scope, ScopeList } from "./outcome.ts";
 
 /** How many names a sentence lists before it only says how many more there are. */
 const NAMES_TOLD = 3;
@@ -26,19 +26,20 @@ function money(amount: number, currency: string): string {
   return `${digits === 0 ? whole : `${whole}.${text.slice(-digits)}`} ${currency}`;
 }
 
-function named(noun: string, ids: readonly string[] | undefined): string[] {
+function named(noun: string, scope: Scope, list: ScopeList): string[] {
+  const ids = scope[list];
   if (!ids) return [];
   const told = ids.slice(0, NAMES_TOLD).join(", ");
-  const more = ids.length - NAMES_TOLD;
+  const more = ids.length + (scope.more?.[list] ?? 0) - NAMES_TOLD;
   return [more > 0 ? `${noun} ${told} and ${more} more` : `${noun} ${told}`];
 }
 
 /** "category 7", "goods 1, 2 or category 7, but not goods 3", "any item". */
 function items(scope: Scope): string {
-  const wanted = [...named("goods", scope.goods), ...named("category", scope.categories)];
+  const wanted = [...named("goods", scope, "goods"), ...named("category", scope, "categories")];
   const unwanted = [
-    ...named("goods", scope.excludedGoods),
-    ...named("category", scope.excludedCategories),
+    ...named("goods", scope, "excludedGoods"),
+    ...named("category", scope, "excludedCategories"),
   ];
   const is = wanted.length > 0 ? wanted.join(" or ") : "any item";
   return unwanted.length > 0 ? `${is}, but not ${unwanted.join(" or ")}` : is;
