@@ -43,7 +43,7 @@ export async function damagedOf(
       found !== undefined &&
       winners !== undefined &&
       imagesOf(sale).some((image) => hasFieldsOf(found, image)) &&
-      // A leader that died in its merge leaves rows behind that no counter knows yet.
+      // A leader that died before or in its merge leaves rows behind that no counter knows yet.
       (lastRows.get(sale.id) ?? 0) <= sale.granted &&
       // A winner holds one grant at least, and as many as the limit allows at most.
       winners <= active &&

@@ -2,11 +2,12 @@
 // that it is in is split in halves until the one row at fault is alone; it goes to `dead_letters`, and the rest is
 // written.
 
+import { and, eq, sql } from "drizzle-orm";
 import type { CouponCodes } from "../coupons/code.ts";
-import type { Transaction } from "../db/client.ts";
+import type { Database, Transaction } from "../db/client.ts";
 import { isDataError, isDuplicate, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
-import { deadLetters } from "./table.ts";
+import { deadLetters, recoveries } from "./table.ts";
 
 /** One transaction's share of a shard. */
 export interface Batch {
@@ -36,6 +37,22 @@ export async function bury(tx: Transaction, batch: Batch, letter: DeadLetter): P
       payload: letter.payload.slice(0, limits.deadLetterUnitsMax),
     })
     .onDuplicateKeyUpdate({ set: { shard: batch.shard } });
+}
+
+/**
+ * The sales of a shard of which something was refused since a recovery last came to its end: their winners may be others
+ * in Redis than in MySQL, though both count the same.
+ */
+export async function refusedSales(db: Database, shard: number): Promise<Set<number>> {
+  const lastRecovery = db
+    .select({ at: sql`COALESCE(MAX(${recoveries.createdAt}), '1970-01-01')` })
+    .from(recoveries)
+    .where(eq(recoveries.shard, shard));
+  const rows = await db
+    .selectDistinct({ saleId: deadLetters.saleId })
+    .from(deadLetters)
+    .where(and(eq(deadLetters.shard, shard), sql`${deadLetters.createdAt} >= (${lastRecovery})`));
+  return new Set(rows.map(({ saleId }) => saleId));
 }
 
 /** How rows go into one table. */

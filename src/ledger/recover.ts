@@ -25,6 +25,7 @@ import continueSource from "./continue.lua" with { type: "text" };
 import gateSource from "./gate.lua" with { type: "text" };
 import { beginEpoch, isElected } from "./leader.ts";
 import { leaseEnd } from "./lease.ts";
+import { refusedSales } from "./letters.ts";
 import { lostProcesses, scriptsOfTheLiving } from "./liveness.ts";
 import { type Merged, mergeDamagedSales } from "./merge.ts";
 import { forgetRebuilds } from "./rebuild.ts";
@@ -154,7 +155,7 @@ async function restore(recovery: Recovery, stand: WitnessStand): Promise<Restore
   await moveGate(recovery, "closed");
   await expectHealthyPrimary(context);
   await forgetRebuilds(recovery);
-  const torn = await drainStream(recovery);
+  await drainStream(recovery);
   // Side by side: this process may know much, and the wait keeps the lease meanwhile.
   const [witnessed] = await Promise.all([
     hearWitnesses(context, shard, epoch, recovery.renew),
@@ -164,7 +165,8 @@ async function restore(recovery: Recovery, stand: WitnessStand): Promise<Restore
   // A Redis that served another epoch last than MySQL knows has a past of its own: its numbers may be the same, and
   // its winners others. Not so where that epoch's recovery came to its end here and its gate was never opened.
   const isStranger = ![opened, restored].some((at) => Number(at ?? 0) === completed);
-  const merged = await mergeDamagedSales(recovery, witnessed, isStranger ? "all" : torn);
+  const suspects = isStranger ? "all" : await refusedSales(connection.db, shard);
+  const merged = await mergeDamagedSales(recovery, witnessed, suspects);
   return { merged, completed, unheard, runId, cursor: await continueStream(recovery) };
 }
 
@@ -185,25 +187,22 @@ async function expectHealthyPrimary({ redis, settings }: LedgerContext): Promise
 }
 
 /**
- * Returns the sales whose entries do not follow each other, because the stream has lost some of them, or were refused
- * by MySQL, because it has given their numbers to somebody else.
+ * Writes what the stream still holds. Which sales it has left with a gap or a dead letter stands in MySQL, for this
+ * leader or for the next one: the stream tells it only once.
  */
-async function drainStream({ context, connection, shard, renew }: Recovery): Promise<Set<number>> {
+async function drainStream({ context, connection, shard, renew }: Recovery): Promise<void> {
   const by = { owner: context.settings.processId, shard, codes: context.codes };
-  const torn = new Set<number>();
   for (;;) {
     const [row] = await connection.db.select().from(shards).where(eq(shards.shard, shard));
     const entries = await readStream(context.redis, shard, row?.lastId ?? "0-0");
-    if (entries.length === 0) return torn;
+    if (entries.length === 0) return;
     for (const batch of batchesOf(entries)) {
       await renew();
       const result = await writeBatch(connection.db, by, batch, { overGaps: true });
       if (result.kind !== "written") throw new Superseded(`the lease of shard ${shard} is gone`);
-      for (const { saleId } of result.gaps) torn.add(saleId);
       if (result.dead > 0) {
         context.metrics.deadLetters.inc(result.dead);
         context.log.error({ shard, count: result.dead }, "entries went to dead_letters");
-        for (const entry of batch) if (entry.kind === "grant") torn.add(entry.saleId);
       }
     }
   }

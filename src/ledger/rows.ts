@@ -7,8 +7,8 @@ import type { WitnessedGrant } from "./protocol.ts";
 import { grants } from "./table.ts";
 
 /**
- * Leaves out what MySQL has exactly so, which is nearly all. The rows are asked, not the sale's counter: a ledger
- * that has lost entries has moved the counter past them. And the user counts: of two Redis that both thought
+ * Leaves out what MySQL has exactly so, which is nearly all. The rows are asked, not the sale's counter: what
+ * was refused is counted, and has no row. And the user counts: of two Redis that both thought
  * themselves the primary, one may have given the same number to somebody else.
  */
 export async function unrecorded(

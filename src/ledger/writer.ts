@@ -4,7 +4,8 @@
 // that dies after it, or does not hear of it, finds the moved cursor and skips what is behind it.
 //
 // Entries of a sale follow each other without a gap. Where they do not, Redis has lost some, and nothing is
-// written before recovery has asked everybody else who may know them.
+// written before recovery has asked everybody else who may know them. Recovery itself writes on behind a gap, and
+// leaves the sale's counter before it: until the sale is merged, whoever leads sees that it is not whole.
 
 import { eq, inArray, sql } from "drizzle-orm";
 import type { CouponCodes } from "../coupons/code.ts";
@@ -35,7 +36,6 @@ export type WriteResult =
       rows: number;
       dead: number;
       recorded: Map<number, number>;
-      gaps: LedgerGap[];
     }
   | { kind: "not_owner" }
   /** Nothing was written: the ledger has lost entries, which is for recovery to look at. */
@@ -47,6 +47,8 @@ export interface ShardOwner {
   readonly shard: number;
   readonly codes: CouponCodes;
 }
+
+type GrantEntry = Extract<LedgerEntry, { kind: "grant" }>;
 
 /** What the batch needs to know of a sale in MySQL. */
 interface KnownSale extends DatedSale {
@@ -74,14 +76,15 @@ export async function writeBatch(
     const fresh = entries.filter((entry) => compareIds(entry.id, row.lastId) > 0);
     const lastId = fresh.at(-1)?.id ?? row.lastId;
     const known = await knownSales(tx, fresh);
-    const gaps = await gapsIn(tx, fresh, known);
-    const [gap] = gaps;
+    const gap = await gapIn(tx, fresh, known);
     if (gap && !overGaps) return { kind: "gap", gap };
     const batch: Batch = { shard, codes, dead: 0 };
-    const rows = await writeEntries(tx, batch, fresh, known);
+    const rows = await writeGrants(tx, batch, fresh, known);
+    for (const entry of countedEntries(fresh, known, { overGaps }))
+      await moveCounters(tx, batch, entry.id, entry);
     await tx.update(shards).set({ lastId, leaseUntil: leaseEnd() }).where(eq(shards.shard, shard));
     const recorded = recordedOf(entries);
-    return { kind: "written", lastId, rows, dead: batch.dead, recorded, gaps };
+    return { kind: "written", lastId, rows, dead: batch.dead, recorded };
   });
 }
 
@@ -94,14 +97,13 @@ function recordedOf(entries: readonly LedgerEntry[]): Map<number, number> {
   return recorded;
 }
 
-async function writeEntries(
+async function writeGrants(
   tx: Transaction,
   batch: Batch,
   entries: readonly LedgerEntry[],
   known: ReadonlyMap<number, KnownSale>,
 ): Promise<number> {
   const writable: Writable[] = [];
-  const last = new Map<number, Extract<LedgerEntry, { kind: "grant" }>>();
   for (const entry of entries) {
     if (entry.kind === "marker") continue;
     if (entry.kind === "broken") {
@@ -123,11 +125,9 @@ async function writeEntries(
       if (sale) writable.push({ row, entryId: entry.id, sale });
       else await buryGrant(tx, batch, entry.id, row, "no such sale");
     }
-    last.set(entry.saleId, entry);
   }
   writable.sort((a, b) => a.row.saleId - b.row.saleId || a.row.grantNo - b.row.grantNo);
   await insertGrants(tx, batch, writable);
-  for (const entry of last.values()) await moveCounters(tx, batch, entry.id, entry);
   return writable.length;
 }
 
@@ -151,14 +151,13 @@ async function knownSales(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** A sale's entries follow each other without a gap; where they do not, entries between them are lost. */
-async function gapsIn(
+/** The first place where a sale's entries do not follow each other: entries between them are lost. */
+async function gapIn(
   tx: Transaction,
   entries: readonly LedgerEntry[],
   known: ReadonlyMap<number, KnownSale>,
-): Promise<LedgerGap[]> {
+): Promise<LedgerGap | undefined> {
   const last = new Map([...known].map(([id, { granted }]) => [id, granted]));
-  const gaps: LedgerGap[] = [];
   for (const entry of entries) {
     if (entry.kind !== "grant") continue;
     const { saleId, first, granted } = entry;
@@ -168,11 +167,27 @@ async function gapsIn(
       // The counter may have been refused by the CHECK while the rows stand.
       const rows = await lastNumbers(tx, [saleId]);
       const expected = Math.max(behind, rows.get(saleId) ?? 0) + 1;
-      if (first > expected) gaps.push({ saleId, expected, first });
+      if (first > expected) return { saleId, expected, first };
     }
     last.set(saleId, Math.max(behind, granted));
   }
-  return gaps;
+  return undefined;
+}
+
+/** The entries that move their sale's counters: of each sale the last one, or the last one before its first gap. */
+function countedEntries(
+  entries: readonly LedgerEntry[],
+  known: ReadonlyMap<number, KnownSale>,
+  { overGaps }: { overGaps: boolean },
+): Iterable<GrantEntry> {
+  const last = new Map<number, GrantEntry>();
+  for (const entry of entries) {
+    if (entry.kind !== "grant") continue;
+    const { saleId, first } = entry;
+    const behind = Math.max(known.get(saleId)?.granted ?? 0, last.get(saleId)?.granted ?? 0);
+    if (!overGaps || first <= behind + 1) last.set(saleId, entry);
+  }
+  return last.values();
 }
 
 /**

@@ -132,7 +132,7 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/ledger/recover.ts",
-        edit: replace('isStranger ? "all" : torn', "isStranger ? torn : torn"),
+        edit: replace('isStranger ? "all" : await', "isStranger ? new Set<number>() : await"),
       },
     ],
     caughtBy: {
