@@ -18,9 +18,9 @@ import {
   rowsOf,
   shardRow,
   testCodes,
+  untilSomebodyWaits,
 } from "./harness/ledger.ts";
 import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
-import { until } from "./harness/until.ts";
 
 const ME = "this process";
 let url: string;
@@ -195,7 +195,7 @@ describe("whose", () => {
     await connection.db.transaction(async (tx) => {
       await tx.select().from(shards).where(eq(shards.shard, shard)).for("update");
       writing = write([entryOf("5-0", saleId, 1, [11])], second);
-      await untilSomebodyWaits();
+      await untilSomebodyWaits(observer.db);
       await tx.update(shards).set({ leaseOwner: "another process" }).where(eq(shards.shard, shard));
     });
     expect(await writing).toEqual({ kind: "not_owner" });
@@ -211,15 +211,6 @@ describe("whose", () => {
     expect(await rowsOf(connection.db, saleId)).toHaveLength(3);
   });
 });
-
-/** Until some connection waits for a row that another one has locked; nobody else uses this server now. */
-const untilSomebodyWaits = () =>
-  until("a connection to wait for a lock", async () => {
-    const [rows] = await observer.db.execute(
-      sql`SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'`,
-    );
-    return Number((rows as unknown as { Value: string }[])[0]?.Value) > 0;
-  });
 
 describe("all or nothing", () => {
   const nothingOf = async (saleId: number) => {
@@ -255,7 +246,7 @@ describe("all or nothing", () => {
       // The rows go in; then the writer waits here for the sale's counters.
       await tx.select().from(sales).where(eq(sales.id, saleId)).for("update");
       outcome = write([entryOf("5-0", saleId, 1, [11])], victim).catch((error: unknown) => error);
-      await untilSomebodyWaits();
+      await untilSomebodyWaits(observer.db);
       await observer.db.execute(sql.raw(`KILL ${victim.threadId}`));
       expect(await outcome).toBeInstanceOf(Error);
     });

@@ -15,7 +15,7 @@ export const waitForRows = (db: Database, seconds: number) =>
   db.execute(sql`SET SESSION innodb_lock_wait_timeout = ${sql.raw(String(seconds))}`);
 
 /** A connection as the server's list shows it; `seconds` is how long it has done what it does now. */
-export interface ListedConnection {
+interface ListedConnection {
   readonly sleeps: boolean;
   readonly seconds: number;
 }
@@ -24,7 +24,7 @@ export interface ListedConnection {
  * Finds a connection of this service by its id; undefined when it is gone. Ids begin anew when a server starts
  * again, so one of another database is not the one that was meant.
  */
-export async function findConnection(
+async function findConnection(
   db: Database,
   threadId: number,
 ): Promise<ListedConnection | undefined> {
@@ -43,10 +43,17 @@ export async function findConnection(
 
 /**
  * Ends a connection of this service, and with it its transaction and its locks. `threadId` is MySQL's id of it; one
- * that is gone is fine.
+ * that is gone is fine. With `silentSeconds` one that has said something since then is left alone: whoever has it is
+ * slow, not stopped.
  */
-export async function killConnection(db: Database, threadId: number): Promise<void> {
-  if (!(await findConnection(db, threadId))) return;
+export async function killConnection(
+  db: Database,
+  threadId: number,
+  { silentSeconds }: { silentSeconds?: number } = {},
+): Promise<void> {
+  const found = await findConnection(db, threadId);
+  if (!found) return;
+  if (silentSeconds !== undefined && !(found.sleeps && found.seconds > silentSeconds)) return;
   try {
     await db.execute(sql`KILL ${sql.raw(String(threadId))}`);
   } catch (error) {

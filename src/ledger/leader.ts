@@ -4,7 +4,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { DatabaseConnection } from "../db/client.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf } from "../db/errors.ts";
-import { findConnection, killConnection, lockName, waitForRows } from "../db/locks.ts";
+import { killConnection, lockName, waitForRows } from "../db/locks.ts";
 import { limits } from "../limits.ts";
 import { shardKeys } from "../redis/keys.ts";
 import type { LedgerContext } from "./context.ts";
@@ -21,17 +21,11 @@ export async function isElected({ db }: DatabaseConnection, shard: number): Prom
   );
   const lock = (locks as unknown as { taken: number; holder: number | null }[])[0];
   if (lock?.taken === 1) return true;
-  if (lock?.holder) await endSilentLeader(db, Number(lock.holder));
+  // A leader that is stopped, not dead, keeps its lock for as long as its connection lives. One at work says
+  // something many times a second, so one that has been silent for as long as a lease lasts is ended.
+  if (lock?.holder)
+    await killConnection(db, Number(lock.holder), { silentSeconds: limits.leaseSeconds });
   return false;
-}
-
-/**
- * A leader that is stopped, not dead, keeps its lock for as long as its connection lives. One at work says
- * something many times a second, so one that has been silent for as long as a lease lasts is ended.
- */
-async function endSilentLeader(db: DatabaseConnection["db"], holder: number): Promise<void> {
-  const leader = await findConnection(db, holder);
-  if (leader?.sleeps && leader.seconds > limits.leaseSeconds) await killConnection(db, holder);
 }
 
 /** Begins a new epoch in MySQL and takes the shard's lease over; an empty incarnation says "in recovery". */

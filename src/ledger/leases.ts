@@ -90,9 +90,11 @@ export class Leases {
     try {
       return (await this.writers[shard]?.claim()) ?? false;
     } catch (error) {
-      // An expired holder that still has the row locked is stopped in the middle of its transaction.
+      // An expired holder that still has the row locked is stopped in the middle of its transaction, or is slow: a
+      // lease is renewed at the end of a batch. Two that are slow and end each other would never write anything.
       if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT && holder !== null) {
-        await killConnection(this.context.pool.db, holder);
+        const { db } = this.context.pool;
+        await killConnection(db, holder, { silentSeconds: limits.leaseSeconds });
       }
       this.context.log.warn({ shard, reason: reasonOf(error) }, "the lease is not to be had");
       return false;

@@ -102,6 +102,13 @@ export async function counterOf(db: Database, saleId: number) {
   return row;
 }
 
+/** Until some connection waits for a row that another one has locked; nobody else uses this server now. */
+export const untilSomebodyWaits = (db: Database) =>
+  until("a connection to wait for a lock", async () => {
+    const [rows] = await db.execute(sql`SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'`);
+    return Number((rows as unknown as { Value: string }[])[0]?.Value) > 0;
+  });
+
 interface ContextOptions {
   ledgerKeepMs?: number;
   witnessed?: LedgerContext["witnessed"];
