@@ -7,7 +7,8 @@ import { shardScripts } from "../src/grab/scripts.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
 import { shards } from "../src/ledger/table.ts";
 import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
-import { newSale, rowsOf, shardRow } from "./harness/ledger.ts";
+import { newSale, rowsOf, shardRow, untilSomebodyWaits } from "./harness/ledger.ts";
+import { linkTo } from "./harness/links.ts";
 import { stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 import { type WritersRig, writersRig } from "./harness/writers.ts";
@@ -96,7 +97,7 @@ describe("one writer", () => {
   });
 
   test("keeps recorded entries as long as LEDGER_KEEP says", async () => {
-    const { context, writers } = await rig.startProcess(3_600_000);
+    const { context, writers } = await rig.startProcess({ ledgerKeepMs: 3_600_000 });
     const saleId = await sell(context);
     const { ledger, unrecorded } = shardKeys(shardOf(saleId));
     const entries = await context.redis.xlen(ledger);
@@ -141,6 +142,22 @@ describe("one writer", () => {
     await rig.db.execute(sql.raw(`KILL ${(await shardRow(rig.db, shardOf(saleId))).connectionId}`));
     await win(context, saleId, 2);
     await untilRecorded(context, saleId, 2);
+  });
+
+  test("ends its own connection that MySQL still waits for, and the transaction with it", async () => {
+    const { url: databaseUrl, proxy } = await linkTo(rig.servers.databaseUrl);
+    const { context, writers } = await rig.startProcess({ databaseUrl });
+    const saleId = await sell(context);
+    const writer = writers[shardOf(saleId)];
+    await rig.db.transaction(async (tx) => {
+      await tx.execute(sql`SELECT id FROM sales WHERE id = ${saleId} FOR UPDATE`);
+      await writer?.claim();
+      await untilSomebodyWaits(rig.db);
+      proxy.silence();
+    });
+    await until("the grant to be a row", async () => (await rowsOf(rig.db, saleId)).length === 1, {
+      withinMs: 20_000,
+    });
   });
 
   test("follows a recovery that another process has led, instead of calling scripts that are gone", async () => {

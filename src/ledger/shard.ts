@@ -7,7 +7,8 @@
 import { once } from "node:events";
 import { eq, inArray } from "drizzle-orm";
 import { type DatabaseConnection, openConnection } from "../db/client.ts";
-import { reasonOf } from "../db/errors.ts";
+import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
+import { killConnection } from "../db/locks.ts";
 import { shardScripts } from "../grab/scripts.ts";
 import { limits } from "../limits.ts";
 import { connectRedis, type Redis } from "../redis/client.ts";
@@ -264,7 +265,10 @@ export class ShardWriter {
     old.destroy();
     try {
       return await this.#connect();
-    } catch {
+    } catch (error) {
+      // MySQL may not have heard that the old one is over, and keep its transaction and the row for it.
+      if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT)
+        await killConnection(this.context.pool.db, old.threadId).catch(() => undefined);
       // The next step fails on the old one and comes back here, after a longer wait.
       return old;
     }

@@ -101,7 +101,12 @@ function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): 
     setTimeout(() => breaker.whenPassing(passDelayed), breaker.delayMs);
   });
   from.on("error", () => breaker.drop(link));
-  from.on("close", () => breaker.whenPassing(() => breaker.drop(link)));
+  // That one side is gone the other does not hear either where nothing comes through any more.
+  from.on("close", () => {
+    breaker.whenPassing(() => {
+      if (!link.silent) breaker.drop(link);
+    });
+  });
 }
 
 /** Starts a proxy on a free port. */

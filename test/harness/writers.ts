@@ -59,7 +59,7 @@ export interface WritersRig {
   readonly servers: { redisUrl: string; databaseUrl: string };
   readonly db: Database;
   /** A process that holds nothing yet, with a name of its own. */
-  startProcess(ledgerKeepMs?: number): Promise<Writers>;
+  startProcess(options?: { ledgerKeepMs?: number; databaseUrl?: string }): Promise<Writers>;
   /** Ends the processes there are; then all shards are free, as a recovery leaves them. */
   begin(): Promise<void>;
   /** What a recovery does to these shards last: new scripts, an open gate, no lease. */
@@ -93,8 +93,9 @@ export async function writersRig(): Promise<WritersRig> {
 
   return {
     ...{ servers, db, recoveredAs },
-    async startProcess(ledgerKeepMs = 0) {
-      const process = await startWriters(servers, `process ${++names}`, ledgerKeepMs);
+    async startProcess({ ledgerKeepMs = 0, databaseUrl = servers.databaseUrl } = {}) {
+      const reached = { ...servers, databaseUrl };
+      const process = await startWriters(reached, `process ${++names}`, ledgerKeepMs);
       started.push(process);
       return process;
     },
