@@ -124,7 +124,6 @@ function openClients(config: Config, log: Log, tracing: Tracing | undefined) {
   const pool = openPool(config.databaseUrl, limits.mysqlPoolConnections);
   tracing?.redis(grabsRedis);
   tracing?.redis(redis);
-  tracing?.mysql(pool.pool);
   return {
     ...{ grabsRedis, redis, subscriber, changesRedis, pool },
     async close() {

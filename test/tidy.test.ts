@@ -125,6 +125,17 @@ describe("where things are read and spelled", () => {
     expect(lines(except(...places), /new Redis\(|createPool\(|createConnection\(/)).toEqual([]);
   });
 
+  test("OpenTelemetry is in src/tracing only, which is loaded where it is wanted", () => {
+    const others = inSource.filter((path) => !path.startsWith("src/tracing/"));
+    expect(lines(others, /"@opentelemetry\//)).toEqual([]);
+    // Types are gone when the code runs, and wanted.ts imports the rest when it is asked to.
+    const loads = [
+      ...lines(others, /from "[^"]*\/tracing\/(?!wanted)/),
+      ...lines(["src/tracing/wanted.ts"], /from "\.\//),
+    ];
+    expect(loads.filter((line) => !line.includes(": import type "))).toEqual([]);
+  });
+
   test("every limit is used", () => {
     const all = [...texts.values()].join("\n");
     const unused = Object.keys(limits).filter(

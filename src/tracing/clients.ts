@@ -1,16 +1,20 @@
-// Spans for what the clients of Redis and MySQL are asked. Neither client has a place for this, so the one function
-// is replaced that all commands of a client pass through.
+// Spans for what the clients of Redis and MySQL are asked.
 
+import { tracingChannel } from "node:diagnostics_channel";
 import { type Span, SpanKind, SpanStatusCode, type Tracer } from "@opentelemetry/api";
 import { reasonOf } from "../db/errors.ts";
 import type { Redis } from "../redis/client.ts";
 
-function failed(span: Span, error: unknown): void {
-  span.setStatus({ code: SpanStatusCode.ERROR, message: reasonOf(error) });
+function failed(span: Span, message: string): void {
+  span.setStatus({ code: SpanStatusCode.ERROR, message });
   span.end();
 }
 
-/** Names the command only: its arguments are users' data. */
+/**
+ * Names the command only: its arguments are users' data. ioredis has a channel for this as mysql2 has, but says nothing
+ * there of commands that it refuses because there is no connection; so the one function is replaced that all commands
+ * of a client pass through.
+ */
 export function traceRedis(tracer: Tracer, client: Redis): void {
   const send = client.sendCommand.bind(client);
   client.sendCommand = (command, ...rest) => {
@@ -20,43 +24,46 @@ export function traceRedis(tracer: Tracer, client: Redis): void {
     });
     command.promise.then(
       () => span.end(),
-      (error: unknown) => failed(span, error),
+      (error: unknown) => failed(span, reasonOf(error)),
     );
     return send(command, ...rest);
   };
 }
 
-/** A statement on its way, as mysql2 has it. */
-interface Command {
-  readonly sql?: string;
-  once(event: "end", listener: () => void): unknown;
-  once(event: "error", listener: (error: unknown) => void): unknown;
+/** What mysql2 tells of one statement, or of one wait for a connection: the same object from beginning to end. */
+interface Told {
+  readonly query?: string;
+  readonly error?: { readonly code?: string };
 }
 
-interface Connection {
-  addCommand(command: Command): unknown;
-}
-
+// Waiting for a connection is all that there is of a statement while MySQL is away.
+const CHANNELS = ["mysql2:query", "mysql2:execute", "mysql2:pool:connect"];
 const WORD = /^\s*(\w+)/;
 
-/** `pool` is mysql2's own, which tells of each connection it opens. */
-export function traceMysql(tracer: Tracer, pool: object): void {
-  const opening = pool as {
-    on(event: "connection", listener: (connection: Connection) => void): unknown;
+/** Of all connections of this thread. Names the statement's first word only: its text has values in it. */
+export function traceMysql(tracer: Tracer): void {
+  const spans = new WeakMap<object, Span>();
+  const taken = (told: object): Span | undefined => {
+    const span = spans.get(told);
+    spans.delete(told);
+    return span;
   };
-  opening.on("connection", (connection) => {
-    const add = connection.addCommand.bind(connection);
-    connection.addCommand = (command) => {
-      const verb = WORD.exec(command.sql ?? "")?.[1]?.toUpperCase();
-      if (verb !== undefined) {
+  for (const name of CHANNELS) {
+    tracingChannel<Told, Told>(name).subscribe({
+      start(told) {
+        const verb = WORD.exec(told.query ?? "CONNECTION")?.[1]?.toUpperCase() ?? "";
         const span = tracer.startSpan(`mysql ${verb}`, {
           kind: SpanKind.CLIENT,
           attributes: { "db.system.name": "mysql", "db.operation.name": verb },
         });
-        command.once("end", () => span.end());
-        command.once("error", (error) => failed(span, error));
-      }
-      return add(command);
-    };
-  });
+        spans.set(told, span);
+      },
+      error(told) {
+        const span = taken(told);
+        // The text of an error such as "Duplicate entry" has values in it, its code has none.
+        if (span) failed(span, told.error?.code ?? reasonOf(told.error));
+      },
+      asyncEnd: (told) => taken(told)?.end(),
+    });
+  }
 }

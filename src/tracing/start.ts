@@ -19,8 +19,6 @@ export interface Tracing {
   counts<Counts extends RequestCounts>(counts: Counts): Counts;
   /** One span per command. */
   redis(client: Redis): void;
-  /** One span per statement; without its text, which has values in it. */
-  mysql(pool: object): void;
   /** Sends what is left, for at most `tracesStopMs`. */
   stop(): Promise<void>;
 }
@@ -48,10 +46,10 @@ export function startTracing(endpoint: string, serviceName: string): Tracing {
   trace.setGlobalTracerProvider(provider);
   const tracer = trace.getTracer("doorbuster");
   const requests = traceRequests(tracer);
+  traceMysql(tracer);
   return {
     ...requests,
     redis: (client) => traceRedis(tracer, client),
-    mysql: (pool) => traceMysql(tracer, pool),
     async stop() {
       const late = new Promise<void>((resolve) => setTimeout(resolve, limits.tracesStopMs).unref());
       await Promise.race([provider.shutdown().catch(() => undefined), late]);
