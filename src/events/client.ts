@@ -35,7 +35,11 @@ export class EventClient {
     const controller = this.#controller;
     if (!controller) return;
     this.leave();
-    controller.close();
+    try {
+      controller.close();
+    } catch {
+      // The connection has ended the stream already. Nobody would catch this: streams are ended in the background.
+    }
   }
 
   /** The connection is gone; harmless when that is known. */

@@ -39,16 +39,18 @@ export class Delivery {
     this.#running = true;
     let written = 0;
     for (const audience of this.#due) {
-      const { message } = audience;
+      const first = audience.message;
       for (const client of audience.clients) {
+        // Asked for again each time: it may have changed in a pause, and who came in since must not be set back.
+        const { message } = audience;
         if (!message || client.given === message) continue;
         give(client, message);
         written += 1;
         if (written % limits.eventClientsPerSlice === 0) await others();
       }
       this.#due.delete(audience);
-      // Behind the others: it is gone through again.
-      if (audience.message !== message) this.#due.add(audience);
+      // Behind the others it is gone through again, for those who had the first one already.
+      if (audience.message !== first) this.#due.add(audience);
     }
     this.#running = false;
   }
