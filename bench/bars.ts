@@ -64,6 +64,7 @@ const defined = (values: (number | undefined)[]) => values.filter((value) => val
 export const judge = (results: Results): Bar[] => [
   ...judgeGrabs(results),
   ...judgeRecoveries(results),
+  ...judgeCache(results),
   ...judgeDiscounts(results),
   ...judgeAuditing(results),
 ];
@@ -113,6 +114,12 @@ function judgeRecoveries({ recoveries }: Results): Bar[] {
     ...atMost("grabs closed, 1,000,000 grants rebuilt", closed(1_000_000, "closedMs"), 60, 30, "s"),
     ...atMost("a recovery's slowest command in Redis", slowest, 20, 10, "ms"),
   ];
+}
+
+function judgeCache({ cache }: Results): Bar[] {
+  const hits = cache.filter(({ exponent, scan }) => exponent === 1.5 && scan === 0);
+  const own = hits.map((figure) => figure.own * 100);
+  return atLeast("hits in memory, Zipf 1.5, with 1 % of the things", own, 95, 97, "%");
 }
 
 function judgeDiscounts({ discounts }: Results): Bar[] {

@@ -2,8 +2,8 @@
 // that any fixed choice could do: to hold the most popular things of the trace from its beginning.
 //
 // The traces follow Zipf's law: the thing of rank r is asked for in proportion to 1 / r^s. How much one percent of
-// the things can hold is a matter of s, not of the cache: with s = 1 even the best fixed choice has two requests of
-// three, so 95 % is to be had from about 1.4 on.
+// the things can hold is a matter of s, and hardly of the cache, for any that cannot see the future: with s = 1 even the
+// best fixed choice has two requests of three, so 95 % is to be had from about 1.4 on.
 
 import { LRUCache } from "lru-cache";
 import { Memory } from "../src/cache/memory.ts";

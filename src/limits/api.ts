@@ -147,9 +147,13 @@ export const apiLimits = {
   cacheSalesMax: 50_000,
   cacheSellerPagesMax: 5_000,
   cacheSellerPageSeconds: 10,
+  cacheSellerVersionSeconds: 3_600,
   cacheTemplatesMax: 50_000,
   cacheBytesMax: 32 * 1024 * 1024,
   cacheMemorySeconds: 60,
+  // How long it is believed that there is no such thing.
+  cacheUnknownSeconds: 1,
+  cacheLoadsAtOnce: 32,
   // How long a loader's lease in Redis stands; longer than a query may take.
   cacheLeaseSeconds: 10,
   // How long a value in Redis is as good as MySQL's, how long it is there for a time without MySQL, how long MySQL

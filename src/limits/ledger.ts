@@ -101,9 +101,8 @@ export const ledgerLimits = {
   captureUnreadableRetryMs: 60_000,
   captureStopMs: 2_000,
   captureReportMs: 1_000,
-  cacheUnknownSeconds: 1,
-  cacheRedisSeconds: 3_600,
-  cacheLoadsAtOnce: 32,
+
+  // Readings that requests share.
   counterSalesPerReadMax: 500,
   counterReadsAtOnce: 1,
   groupReadWaitersMax: 1_024,

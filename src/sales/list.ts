@@ -61,7 +61,7 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
     const key = sellerVersionKey(sellerId);
     const drawn = randomUUID();
     const [old] = await readMany(redis, (pipeline) =>
-      pipeline.set(key, drawn, "EX", limits.cacheRedisSeconds, "NX", "GET"),
+      pipeline.set(key, drawn, "EX", limits.cacheSellerVersionSeconds, "NX", "GET"),
     );
     return (old as string | null) ?? drawn;
   }
@@ -140,7 +140,12 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
     },
 
     async changed(sellerId) {
-      await redis.set(sellerVersionKey(sellerId), randomUUID(), "EX", limits.cacheRedisSeconds);
+      await redis.set(
+        sellerVersionKey(sellerId),
+        randomUUID(),
+        "EX",
+        limits.cacheSellerVersionSeconds,
+      );
     },
   };
 }
