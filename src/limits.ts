@@ -39,8 +39,16 @@ export function assertLimits(): void {
   must(limits.walletRecentGrantsMax > limits.pageItemsMax, "recent grants must fill a page");
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
   must(
-    limits.cacheLeaseSeconds * 1_000 > limits.mysqlQueryTimeoutMs,
+    limits.cacheLeaseSeconds * 1_000 > limits.cacheLoadWaitMsMax + limits.mysqlQueryTimeoutMs,
     "a lease must outlive a load",
+  );
+  must(
+    limits.cacheLoadsAtOnce * 4 < limits.mysqlPoolConnections + limits.mysqlPoolWaitersMax,
+    "loads of templates, sales, users and names must leave room in the pool's queue",
+  );
+  must(
+    limits.cacheLoadsWaitingMax >= 2 * limits.walletRecentGrantsMax,
+    "things of several pages must find room in the queue of loads",
   );
   must(
     limits.cacheCheckMs + limits.cacheMarkMs < limits.cacheTrustMs,

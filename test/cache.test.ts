@@ -217,11 +217,25 @@ test("a value that is not fresh is loaded again, and given as it is while MySQL 
   expect(await third.facts.get(name)).toEqual({ version: 3 });
 });
 
-test("more loads at once than the limit are refused, and later ones succeed", async () => {
+test("a hundred things that are asked for at once are loaded a few at a time, and all come", async () => {
+  const third = await start();
+  const names = Array.from({ length: 100 }, (_, n) => `of a page ${n}`);
+  for (const [version, key] of names.entries()) rows.set(key, { version });
+  const release = Promise.withResolvers<void>();
+  third.hold(release.promise);
+  const page = Promise.all(names.map((key) => third.facts.get(key)));
+  await until("the loads", () => third.loads.length === limits.cacheLoadsAtOnce);
+  release.resolve();
+  expect(await page).toEqual(names.map((_, version) => ({ version })));
+  expect(third.loads.length).toBe(100);
+});
+
+test("more loads than may wait are refused, and later ones succeed", async () => {
   const third = await start();
   const release = Promise.withResolvers<void>();
   third.hold(release.promise);
-  const many = Array.from({ length: limits.cacheLoadsAtOnce }, (_, n) => third.facts.get(`x${n}`));
+  const room = limits.cacheLoadsAtOnce + limits.cacheLoadsWaitingMax;
+  const many = Array.from({ length: room }, (_, n) => third.facts.get(`x${n}`));
   await until("the loads", () => third.loads.length === limits.cacheLoadsAtOnce);
   await expect(third.facts.get("one more")).rejects.toBeInstanceOf(Overloaded);
   release.resolve();

@@ -1,5 +1,6 @@
 // One kind of thing through the three levels; levels.ts says why it is right.
 
+import { createTurns } from "../auth/turns.ts";
 import { limits } from "../limits.ts";
 import { Overloaded } from "../overloaded.ts";
 import type { Redis } from "../redis/client.ts";
@@ -43,7 +44,11 @@ interface Flight<Value> {
 export class Lookup<Key extends string | number, Value extends object> {
   readonly #memory: Memory<Key, Value>;
   readonly #flights = new Map<Key, Flight<Value>>();
-  #loads = 0;
+  readonly #turns = createTurns({
+    atOnce: limits.cacheLoadsAtOnce,
+    waitersMax: limits.cacheLoadsWaitingMax,
+    waitMsMax: limits.cacheLoadWaitMsMax,
+  });
 
   constructor(
     private readonly options: LookupOptions<Key, Value>,
@@ -85,7 +90,7 @@ export class Lookup<Key extends string | number, Value extends object> {
 
   /**
    * Memory, Redis, loader. Undefined: there was no such thing at some moment after this call. Throws the loader's
-   * error, or Overloaded when `cacheLoadsAtOnce` loads of this kind are under way. Without Redis asks the loader.
+   * error, or Overloaded when too many loads of this kind wait for their turn. Without Redis asks the loader.
    */
   async get(key: Key): Promise<Value | undefined> {
     const hit = this.peek(key);
@@ -216,10 +221,15 @@ export class Lookup<Key extends string | number, Value extends object> {
     if (!flight.fenced) this.#memory.set(key, value, json.length, this.around.now(), ttlMs);
   }
 
+  /** A page's things come at once and go to MySQL a few at a time, so that its pool has room for others. */
   async #load(key: Key): Promise<Value | undefined> {
+    const turn = await this.#turns.run(() => this.#loadNow(key));
+    if (turn === "busy") throw new Overloaded("too many loads wait");
+    return turn.result;
+  }
+
+  async #loadNow(key: Key): Promise<Value | undefined> {
     const { mysql } = this.around.counts;
-    if (this.#loads >= limits.cacheLoadsAtOnce) throw new Overloaded("too many loads at once");
-    this.#loads += 1;
     try {
       const loaded = await this.options.load(key);
       mysql[loaded === undefined ? "none" : "hit"]++;
@@ -227,8 +237,6 @@ export class Lookup<Key extends string | number, Value extends object> {
     } catch (error) {
       mysql.failed++;
       throw error;
-    } finally {
-      this.#loads -= 1;
     }
   }
 }

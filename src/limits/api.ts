@@ -153,7 +153,10 @@ export const apiLimits = {
   cacheMemorySeconds: 60,
   // How long it is believed that there is no such thing.
   cacheUnknownSeconds: 1,
-  cacheLoadsAtOnce: 32,
+  // Of each kind. What waits is several pages of things; how long, and then a query, is less than a lease stands.
+  cacheLoadsAtOnce: 16,
+  cacheLoadsWaitingMax: 1_000,
+  cacheLoadWaitMsMax: 4_000,
   // How long a loader's lease in Redis stands; longer than a query may take.
   cacheLeaseSeconds: 10,
   // How long a value in Redis is as good as MySQL's, how long it is there for a time without MySQL, how long MySQL
