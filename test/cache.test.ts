@@ -56,6 +56,21 @@ test("a change shows at once here, and on another process when the message arriv
   expect(await two.facts.get(name)).toEqual({ version: 2 });
 });
 
+test("each request counts once, however memory is asked on its way", async () => {
+  const third = await start();
+  const { memory } = third.levels.counts.of("user-name");
+  // As everybody asks who wants to know at once whether it is in memory.
+  const ask = async () => third.facts.peek(name) ?? (await third.facts.get(name));
+  await ask();
+  expect(memory).toEqual({ hit: 0, miss: 1 });
+  await ask();
+  expect(memory).toEqual({ hit: 1, miss: 1 });
+  const slot = third.facts.slot(name);
+  expect(memory).toEqual({ hit: 1, miss: 1 });
+  expect(slot && third.facts.read(slot)).toEqual({ version: 1 });
+  expect(memory).toEqual({ hit: 2, miss: 1 });
+});
+
 test("a kept slot is empty after the change", async () => {
   await one.facts.get(name);
   const slot = one.facts.slot(name);

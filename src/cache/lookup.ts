@@ -58,33 +58,26 @@ export class Lookup<Key extends string | number, Value extends object> {
     this.#memory = new Memory({ entriesMax, bytesMax, ttlMs: limits.cacheMemorySeconds * 1_000 });
   }
 
-  /** Memory only, synchronous. */
+  /** Memory only, synchronous. Where it has nothing `get` is to follow, which counts that. */
   peek(key: Key): Value | undefined {
-    return this.slot(key)?.value;
+    const at = this.around.now();
+    return this.#used(this.#memory.find(key, at), at);
   }
 
   /**
-   * The same, to be kept under another name and read with `read`: it becomes undefined when the thing changes.
+   * What memory has, to be kept under another name and read with `read`: it becomes undefined when the thing changes.
+   * Not a use.
    */
   slot(key: Key): Slot<Value> | undefined {
-    const { counts, now } = this.around;
-    const at = now();
-    const slot = this.#memory.get(key, at);
-    if (slot && this.#isGood(slot, at)) {
-      counts.memory.hit++;
-      return slot;
-    }
-    counts.memory.miss++;
-    return undefined;
+    const slot = this.#memory.peek(key);
+    return slot && this.#isGood(slot, this.around.now()) ? slot : undefined;
   }
 
   /** What a kept slot holds now; counts as a use. */
   read(slot: Slot<Value>): Value | undefined {
-    const { counts, now } = this.around;
-    const { value } = slot;
-    if (value === undefined || !this.#isGood(slot, now())) return undefined;
-    this.#memory.count(slot);
-    counts.memory.hit++;
+    if (slot.value === undefined) return undefined;
+    const value = this.#used(slot, this.around.now());
+    if (value !== undefined) this.#memory.count(slot);
     return value;
   }
 
@@ -93,8 +86,10 @@ export class Lookup<Key extends string | number, Value extends object> {
    * error, or Overloaded when too many loads of this kind wait for their turn. Without Redis asks the loader.
    */
   async get(key: Key): Promise<Value | undefined> {
-    const hit = this.peek(key);
+    const at = this.around.now();
+    const hit = this.#used(this.#memory.get(key, at), at);
     if (hit !== undefined) return hit;
+    this.around.counts.memory.miss++;
     const running = this.#flights.get(key);
     if (running) {
       const found = await running.found;
@@ -120,6 +115,12 @@ export class Lookup<Key extends string | number, Value extends object> {
   get size(): { entries: number; bytes: number } {
     const { entries, bytes } = this.#memory;
     return { entries, bytes };
+  }
+
+  #used(slot: Slot<Value> | undefined, at: number): Value | undefined {
+    if (slot === undefined || !this.#isGood(slot, at)) return undefined;
+    this.around.counts.memory.hit++;
+    return slot.value;
   }
 
   #isGood(slot: Slot<Value>, at: number): boolean {

@@ -40,6 +40,20 @@ test("a scan leaves what is popular where it is", () => {
   expect(left).toBeGreaterThan(850);
 });
 
+test("to look without asking makes nothing more popular than it is", () => {
+  const cache = memory(100);
+  for (let round = 0; round < 3; round++) {
+    for (let key = 0; key < 99; key++) if (!cache.get(key, 0)) cache.set(key, {}, 2, 0);
+  }
+  for (let key = 1_000; key < 1_050; key++) {
+    for (let times = 0; times < 10; times++) expect(cache.find(key, 0)).toBeUndefined();
+    if (!cache.get(key, 0)) cache.set(key, {}, 2, 0);
+    for (let times = 0; times < 10; times++) cache.peek(key);
+  }
+  const left = Array.from({ length: 99 }, (_, key) => cache.peek(key)).filter(Boolean).length;
+  expect(left).toBeGreaterThan(95);
+});
+
 test("yesterday's favourites give way to today's", () => {
   const cache = memory(100);
   const use = (first: number) => {

@@ -72,10 +72,29 @@ export class Memory<Key extends string | number, Value extends object> {
 
   /** Counts as a use, also where there is nothing. `now` in milliseconds, of the clock that `set` is given. */
   get(key: Key, now: number): Slot<Value> | undefined {
+    const slot = this.find(key, now);
+    if (slot === undefined) this.#frequency.count(this.#frequency.hashOf(key));
+    return slot;
+  }
+
+  /** Counts as a use where there is something; whoever finds nothing asks again with `get`. */
+  find(key: Key, now: number): Slot<Value> | undefined {
     const slot = this.#protected.get(key) ?? this.#promoted(key) ?? this.#window.get(key);
-    this.#frequency.count(slot?.hash ?? this.#frequency.hashOf(key));
-    if (slot === undefined || now < slot.until) return slot;
-    this.delete(key);
+    if (slot === undefined) return undefined;
+    if (now >= slot.until) {
+      this.delete(key);
+      return undefined;
+    }
+    this.#frequency.count(slot.hash);
+    return slot;
+  }
+
+  /** What is there, also when its time is over; no use. */
+  peek(key: Key): Slot<Value> | undefined {
+    for (const list of this.#lists()) {
+      const slot = list.peek(key);
+      if (slot) return slot;
+    }
     return undefined;
   }
 
