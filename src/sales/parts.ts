@@ -9,6 +9,7 @@ import type { Redis } from "../redis/client.ts";
 import { createChanges } from "./changes.ts";
 import { startFinisher } from "./finisher.ts";
 import { createFlashSales } from "./flash.ts";
+import { createListedSales } from "./listed.ts";
 import { createSaleNews } from "./news.ts";
 import { createLiveNumbers } from "./numbers.ts";
 import { createSaleRecords } from "./records.ts";
@@ -35,6 +36,7 @@ export interface SalePartsDeps {
 export function createSaleParts(deps: SalePartsDeps) {
   const { db, redis, levels, clock, log } = deps;
   const records = createSaleRecords(levels, db);
+  const listed = createListedSales(levels, db);
   const numbers = createLiveNumbers({ redis, clock });
   levels.onChange((changes) => {
     if (typeof changes === "string") return;
@@ -54,7 +56,7 @@ export function createSaleParts(deps: SalePartsDeps) {
   return {
     records,
     flash: createFlashSales({ ...deps, changes, news }),
-    views: createSaleViews({ db, records, numbers, clock }),
+    views: createSaleViews({ db, records, listed, numbers, clock }),
     stats: (saleId: number, owner: number | undefined) =>
       statsOf({ db, numbers, clock }, saleId, owner),
     notWarm: () => watch.notWarm(),

@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Levels } from "../cache/levels.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
+import type { SaleRow } from "./stored.ts";
 import { sales } from "./table.ts";
 
 const recordSchema = z.object({
@@ -24,25 +25,26 @@ const recordSchema = z.object({
 
 export type SaleRecord = z.infer<typeof recordSchema>;
 
+const columns = {
+  ...{ id: sales.id, sellerId: sales.sellerId, templateId: sales.templateId },
+  ...{ name: sales.name, userLimit: sales.userLimit, codeKey: sales.codeKey },
+  ...{ grabsPerSecond: sales.grabsPerSecond, opensAt: sales.opensAt },
+  ...{ closesAt: sales.closesAt, createdAt: sales.createdAt },
+};
+
+/** What a row says. */
+export const recordOf = (row: Pick<SaleRow, keyof typeof columns>): SaleRecord => ({
+  ...{ id: row.id, sellerId: row.sellerId, templateId: row.templateId, name: row.name },
+  ...{ userLimit: row.userLimit, codeKey: row.codeKey, grabsPerSecond: row.grabsPerSecond },
+  opensAt: row.opensAt?.getTime() ?? null,
+  closesAt: row.closesAt?.getTime() ?? null,
+  createdAt: row.createdAt.getTime(),
+});
+
 /** Reads one from MySQL; undefined when there is no such sale. */
 async function loadRecord(db: Database, id: number): Promise<SaleRecord | undefined> {
-  const [row] = await db
-    .select({
-      ...{ id: sales.id, sellerId: sales.sellerId, templateId: sales.templateId },
-      ...{ name: sales.name, userLimit: sales.userLimit, codeKey: sales.codeKey },
-      ...{ grabsPerSecond: sales.grabsPerSecond, opensAt: sales.opensAt },
-      ...{ closesAt: sales.closesAt, createdAt: sales.createdAt },
-    })
-    .from(sales)
-    .where(eq(sales.id, id));
-  if (!row) return undefined;
-  const { opensAt, closesAt, createdAt, ...rest } = row;
-  return {
-    ...rest,
-    opensAt: opensAt?.getTime() ?? null,
-    closesAt: closesAt?.getTime() ?? null,
-    createdAt: createdAt.getTime(),
-  };
+  const [row] = await db.select(columns).from(sales).where(eq(sales.id, id));
+  return row && recordOf(row);
 }
 
 /** Sales by id, in memory, Redis and MySQL. */

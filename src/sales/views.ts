@@ -1,15 +1,16 @@
 // Sales as they are shown: what they are from memory, what moves from Redis, at most a second old. Where Redis does
 // not have a sale or does not answer, MySQL's numbers, which lag behind, and the answer says so.
 
-import { and, desc, eq, gt, inArray, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { RedisAway } from "../redis/reading.ts";
 import { timeOf } from "../time.ts";
+import type { ListedSales } from "./listed.ts";
 import type { LiveNumbers, SaleNumbers } from "./numbers.ts";
-import type { SaleRecord, SaleRecords } from "./records.ts";
+import { recordOf, type SaleRecord, type SaleRecords } from "./records.ts";
 import type { SaleRow } from "./stored.ts";
 import { sales } from "./table.ts";
 
@@ -89,11 +90,7 @@ const numbersIn = (row: SaleRow, asOf: number): SaleNumbers => ({
 });
 
 const storedView = (row: SaleRow, asOf: number): SaleView =>
-  viewOf(
-    { ...row, opensAt: null, closesAt: null, createdAt: row.createdAt.getTime() },
-    numbersIn(row, asOf),
-    false,
-  );
+  viewOf(recordOf(row), numbersIn(row, asOf), false);
 
 const now = sql`UTC_TIMESTAMP(3)`;
 const isOver = and(isNotNull(sales.closesAt), lte(sales.closesAt, now));
@@ -110,11 +107,12 @@ const STATES: Readonly<Record<SaleState, SQL | undefined>> = {
 interface ViewDeps {
   readonly db: Database;
   readonly records: SaleRecords;
+  readonly listed: ListedSales;
   readonly numbers: LiveNumbers;
   readonly clock: Clock;
 }
 
-export function createSaleViews({ db, records, numbers, clock }: ViewDeps): SaleViews {
+export function createSaleViews({ db, records, listed, numbers, clock }: ViewDeps): SaleViews {
   /** The ids of a page, kept for a moment, read once for all who ask at the same time. */
   const pages = new LRUCache<string, Promise<number[]>>({
     max: limits.saleListPagesMax,
@@ -161,33 +159,27 @@ export function createSaleViews({ db, records, numbers, clock }: ViewDeps): Sale
     }
   }
 
-  async function storedViews(ids: readonly number[]): Promise<Map<number, SaleView>> {
-    if (ids.length === 0) return new Map();
-    const asOf = clock.now();
-    const rows = await db
-      .select()
-      .from(sales)
-      .where(inArray(sales.id, [...ids]));
-    return new Map(rows.map((row) => [row.id, storedView(row, asOf)]));
-  }
-
+  /** What memory and Redis together do not say is one reading of MySQL, however many sales it concerns. */
   async function viewsOf(ids: readonly number[]): Promise<SaleView[]> {
-    const found = await Promise.all(
-      ids.map(async (id) => records.peek(id) ?? (await records.get(id))),
-    );
     const live = await liveOf(ids);
-    const views = ids.map((_, place) => {
-      const [record, of] = [found[place], live[place]];
+    const views = ids.map((id, place) => {
+      const [record, of] = [records.peek(id) ?? listed.peek(id), live[place]];
       return record && of ? viewOf(record, of, true) : undefined;
     });
-    const stored = await storedViews(ids.filter((_, place) => !views[place]));
-    return ids.flatMap((id, place) => views[place] ?? stored.get(id) ?? []);
+    const rows = await listed.read(ids.filter((_, place) => !views[place]));
+    const asOf = clock.now();
+    return ids.flatMap((id, place) => {
+      const [view, of, row] = [views[place], live[place], rows.get(id)];
+      if (view || !row) return view ?? [];
+      return of ? viewOf(recordOf(row), of, true) : storedView(row, asOf);
+    });
   }
 
   return {
     async find(saleId) {
       const [record, of] = [records.peek(saleId), numbers.peek(saleId)];
       if (record && of) return viewOf(record, of, true);
+      if (!record && !(await records.get(saleId))) return undefined;
       return (await viewsOf([saleId]))[0];
     },
 
