@@ -211,6 +211,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const buckets = config.rateLimits ? new GrabBuckets(clock) : undefined;
   const grabs = createGrabs({
     ...{ queue, soldOut, buckets, count: metrics.grab },
+    rateOf: (saleId) => v1Parts.rateOf(saleId),
     repeated: (saleId, grantNo, userId) =>
       thread?.confirmed.addRepeated(witnessed(saleId, grantNo, userId, 1, "")),
   });

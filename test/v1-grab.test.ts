@@ -5,8 +5,9 @@ import { grants } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
-import { mintCustomer, newUser } from "./harness/http.ts";
+import { freshName, grab as grabClassic, mintCustomer, newUser } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
+import { makeSale } from "./harness/sellers.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
@@ -147,6 +148,23 @@ describe("a grab is refused", () => {
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(refused.headers.get("ratelimit-reset")).toBe(String(limits.grabsBurstSeconds));
     expect((await grab(other, token)).status).toBe(201);
+  });
+
+  test("when it comes too fast for this sale by the classic route, which takes from the same tokens", async () => {
+    const seller = await newUser(api.url, "seller");
+    const token = seller.token.replace(/^Bearer /i, "");
+    const { id } = (await v1(api.url, "GET /v1/me", { token })).body;
+    const name = freshName("slow");
+    const saleId = await makeSale(api.url, { id, token }, { name, grabsPerSecond: 1 });
+    const customer = await mintCustomer();
+    const coupon = { name, path: `/api/users/${seller.username}/coupons/${name}` };
+    const classic = () => grabClassic(api.url, coupon, customer.token);
+    expect(await classic()).toBe("won");
+    for (let round = 2; round < limits.grabsBurstSeconds; round += 1)
+      expect(await classic()).toBe("repeated");
+    expect((await grab(saleId, customer.token)).headers.get("ratelimit-remaining")).toBe("0");
+    expect(await classic()).toBe("429");
+    expect((await grab(saleId, customer.token)).status).toBe(429);
   });
 
   test("to sellers, to nobody, and at sales that do not exist", async () => {

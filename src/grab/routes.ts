@@ -58,9 +58,7 @@ export function createV1Grab(deps: V1GrabDeps): V1Grab {
       if (!IDEMPOTENCY_KEY.test(key)) return problemResponse("validation", { errors: [keyFault] });
       keyHash = keyHashOf(key);
     }
-    return grabs
-      .grab(sale.id, userId, keyHash, sale.grabsPerSecond ?? undefined)
-      .then((outcome) => answer(sale, userId, outcome));
+    return grabs.grab(sale.id, userId, keyHash).then((outcome) => answer(sale, userId, outcome));
   }
 
   /** A service that is known is told that it may not, as everywhere. */

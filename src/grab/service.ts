@@ -10,11 +10,11 @@ export type { GrabOutcome } from "./outcome.ts";
 export interface Grabs {
   /**
    * One attempt of one user on one sale. `keyHash` names the attempt where the sale's limit is above one, so that
-   * its repetition is told from another; `perSecond` is the sale's own rate. Never rejects: an outcome that is not
-   * known is `unavailable`, and repeating the attempt resolves it.
+   * its repetition is told from another. Never rejects: an outcome that is not known is `unavailable`, and repeating
+   * the attempt resolves it.
    */
-  grab(saleId: number, userId: string, keyHash?: string, perSecond?: number): Promise<GrabOutcome>;
-  /** How many grabs the user may make at once now; undefined when rates are not limited. */
+  grab(saleId: number, userId: string, keyHash?: string): Promise<GrabOutcome>;
+  /** How many grabs the user may make at once now, at this rate; undefined when rates are not limited. */
   left(saleId: number, userId: string, perSecond?: number): number | undefined;
 }
 
@@ -23,19 +23,22 @@ export interface GrabDeps {
   readonly soldOut: SoldOut;
   /** Absent when RATE_LIMITS is off. */
   readonly buckets: GrabBuckets | undefined;
+  /** The sale's own rate, by whatever route it is grabbed; undefined where it has none. Memory only. */
+  readonly rateOf: (saleId: number) => number | undefined;
   readonly count: (outcome: GrabOutcome) => void;
   /** Told of a grant that is confirmed again from memory. */
   readonly repeated: (saleId: number, grantNo: number, userId: string) => void;
 }
 
-export function createGrabs({ queue, soldOut, buckets, count, repeated }: GrabDeps): Grabs {
+export function createGrabs(deps: GrabDeps): Grabs {
+  const { queue, soldOut, buckets, rateOf, count, repeated } = deps;
   const counted = (outcome: GrabOutcome): GrabOutcome => {
     count(outcome);
     return outcome;
   };
   return {
-    grab(saleId, userId, keyHash = "", perSecond) {
-      const left = buckets?.take(saleId, Number(userId), perSecond) ?? 0;
+    grab(saleId, userId, keyHash = "") {
+      const left = buckets?.take(saleId, Number(userId), rateOf(saleId)) ?? 0;
       if (left < 0) {
         return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: -left }));
       }

@@ -12,7 +12,7 @@ import { createFlashSales } from "./flash.ts";
 import { createListedSales } from "./listed.ts";
 import { createSaleNews } from "./news.ts";
 import { createLiveNumbers } from "./numbers.ts";
-import { createSaleRecords } from "./records.ts";
+import { createSaleRecords, rateIn } from "./records.ts";
 import { statsOf } from "./stats.ts";
 import { createSaleViews } from "./views.ts";
 import type { Warmer } from "./warm.ts";
@@ -55,6 +55,7 @@ export function createSaleParts(deps: SalePartsDeps) {
   const watch = createSaleWatch({ db, redis, log, onMissing: deps.onSaleMissing });
   return {
     records,
+    rateOf: (saleId: number) => rateIn(records, saleId),
     flash: createFlashSales({ ...deps, changes, news }),
     views: createSaleViews({ db, records, listed, numbers, clock }),
     stats: (saleId: number, owner: number | undefined) =>

@@ -57,3 +57,13 @@ export const createSaleRecords = (levels: Levels, db: Database) =>
   });
 
 export type SaleRecords = ReturnType<typeof createSaleRecords>;
+
+/**
+ * The rate of grabs that a sale has of its own, from memory; the service's own rate holds meanwhile for one that is
+ * being loaded.
+ */
+export function rateIn(records: Pick<SaleRecords, "peek" | "get">, saleId: number) {
+  const record = records.peek(saleId);
+  if (record === undefined) records.get(saleId).catch(() => undefined);
+  return record?.grabsPerSecond ?? undefined;
+}

@@ -87,6 +87,7 @@ export function createV1Parts(deps: PartsDeps) {
     }),
     events,
     salesNotWarm: () => saleParts.notWarm(),
+    rateOf: saleParts.rateOf,
     v1Grab,
     start: (): (() => Promise<void>) => {
       void warmUp({ db, log }, { sales: grabSales, templates });
