@@ -1,61 +1,48 @@
 // What templates count of their coupons, and what comes free again, on a real MySQL.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { eq } from "drizzle-orm";
 import { expireOver, freeLapsed } from "../src/coupons/lapse.ts";
 import { createSweep } from "../src/coupons/sweep.ts";
 import { createLog } from "../src/log.ts";
-import { templates } from "../src/templates/table.ts";
 import {
   ask,
   assertConsistent,
+  budgetOf,
   freshNumber,
   freshOrder,
   historyOf,
   LOCK,
   letLockRunOut,
-  makeCoupon,
   makeTemplate,
-  openShop,
+  type OwnShop,
+  openOwnShop,
   REVERT,
   rowOf,
-  type Shop,
-  type TestCoupon,
   UNLOCK,
   use,
-  word,
 } from "./harness/coupons.ts";
-import { freshDatabase, stopEverything } from "./harness/servers.ts";
+import { stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
 
-let shop: Shop;
-let plain: number;
+let shop: OwnShop;
 
 beforeAll(async () => {
-  shop = openShop((await freshDatabase()).url);
-  plain = await makeTemplate(shop.db);
+  shop = await openOwnShop();
 });
 afterAll(stopEverything);
-
-const make = (options = {}, templateId = plain): Promise<TestCoupon> =>
-  makeCoupon(shop.db, templateId, options);
-const asked = async (
-  ...request: Parameters<typeof ask> extends [Shop, ...infer Rest] ? Rest : never
-) => word(await ask(shop, ...request));
-const budgetOf = async (id: number) => {
-  const [row] = await shop.db.select().from(templates).where(eq(templates.id, id));
-  return [row?.budgetReserved, row?.budgetSpent];
-};
 
 describe("the limit of a user", () => {
   test("counts locked and used coupons, and comes free by unlock, revert and the end of a lock", async () => {
     const limited = await makeTemplate(shop.db, { userLimit: 1 });
     const [userId, order, other] = [freshNumber(), freshOrder(), freshOrder()];
-    const [first, second] = [await make({ userId }, limited), await make({ userId }, limited)];
-    const refused = async () => expect(await asked(LOCK, other, second)).toBe("user-limit");
+    const [first, second] = [
+      await shop.make({ userId }, limited),
+      await shop.make({ userId }, limited),
+    ];
+    const refused = async () => expect(await shop.asked(LOCK, other, second)).toBe("user-limit");
     const free = async () => {
-      expect(await asked(LOCK, other, second)).toBe("done");
-      expect(await asked(UNLOCK, other, second)).toBe("done");
+      expect(await shop.asked(LOCK, other, second)).toBe("done");
+      expect(await shop.asked(UNLOCK, other, second)).toBe("done");
     };
     await ask(shop, LOCK, order, first);
     await refused();
@@ -77,35 +64,35 @@ describe("a budget", () => {
   test("is set aside by a lock, spent by a use, and comes back by unlock, revert and the end of a lock", async () => {
     const limited = await makeTemplate(shop.db, { budget: 900 });
     const [order, other] = [freshOrder(), freshOrder()];
-    const [first, second] = [await make({}, limited), await make({}, limited)];
+    const [first, second] = [await shop.make({}, limited), await shop.make({}, limited)];
     await ask(shop, LOCK, order, first);
-    expect(await budgetOf(limited)).toEqual([500, 0]);
-    expect(await asked(LOCK, other, second)).toBe("budget");
-    expect(await asked(use(401), other, second)).toBe("budget");
+    expect(await budgetOf(shop.db, limited)).toEqual([500, 0]);
+    expect(await shop.asked(LOCK, other, second)).toBe("budget");
+    expect(await shop.asked(use(401), other, second)).toBe("budget");
     await ask(shop, use(400), order, first);
-    expect(await budgetOf(limited)).toEqual([0, 400]);
-    expect(await asked(LOCK, other, second)).toBe("done");
-    expect(await budgetOf(limited)).toEqual([500, 400]);
+    expect(await budgetOf(shop.db, limited)).toEqual([0, 400]);
+    expect(await shop.asked(LOCK, other, second)).toBe("done");
+    expect(await budgetOf(shop.db, limited)).toEqual([500, 400]);
     await letLockRunOut(shop.db, second);
     await ask(shop, REVERT, order, first);
-    expect(await budgetOf(limited)).toEqual([500, 0]);
+    expect(await budgetOf(shop.db, limited)).toEqual([500, 0]);
     // The lock that ran out makes room for this one.
-    expect(await asked(LOCK, order, first)).toBe("done");
-    expect(await budgetOf(limited)).toEqual([500, 0]);
+    expect(await shop.asked(LOCK, order, first)).toBe("done");
+    expect(await budgetOf(shop.db, limited)).toEqual([500, 0]);
     expect(await historyOf(shop.db, second)).toContain(`lapse ${other}`);
     await ask(shop, UNLOCK, order, first);
-    expect(await budgetOf(limited)).toEqual([0, 0]);
+    expect(await budgetOf(shop.db, limited)).toEqual([0, 0]);
     await assertConsistent(shop.db, limited);
   });
 
   test("is set aside up to the cap of a percentage", async () => {
     const percent = { type: "percent_off", faceValue: 0, basisPoints: 2_000, discountMax: 300 };
     const limited = await makeTemplate(shop.db, { ...percent, budget: 300 });
-    const [coupon, order] = [await make({}, limited), freshOrder()];
+    const [coupon, order] = [await shop.make({}, limited), freshOrder()];
     await ask(shop, LOCK, order, coupon);
-    expect(await budgetOf(limited)).toEqual([300, 0]);
+    expect(await budgetOf(shop.db, limited)).toEqual([300, 0]);
     await ask(shop, use(20, 100), order, coupon);
-    expect(await budgetOf(limited)).toEqual([0, 20]);
+    expect(await budgetOf(shop.db, limited)).toEqual([0, 20]);
   });
 });
 
@@ -113,7 +100,10 @@ describe("the sweep", () => {
   test("writes down locks that ran out and coupons whose time is over, and frees what they held", async () => {
     const limited = await makeTemplate(shop.db, { budget: 500, userLimit: 1 });
     const order = freshOrder();
-    const [lapsed, over] = [await make({}, limited), await make({ expiresInMs: -1 }, limited)];
+    const [lapsed, over] = [
+      await shop.make({}, limited),
+      await shop.make({ expiresInMs: -1 }, limited),
+    ];
     await ask(shop, LOCK, order, lapsed);
     await letLockRunOut(shop.db, lapsed);
     const stop = createSweep({ db: shop.db, log: createLog("silent") }).start();
@@ -126,12 +116,12 @@ describe("the sweep", () => {
     }
     expect(await historyOf(shop.db, lapsed)).toEqual([`lock ${order}`, `lapse ${order}`]);
     expect(await historyOf(shop.db, over)).toEqual(["expire"]);
-    expect(await budgetOf(limited)).toEqual([0, 0]);
+    expect(await budgetOf(shop.db, limited)).toEqual([0, 0]);
     await assertConsistent(shop.db, limited);
   });
 
   test("leaves alone what runs", async () => {
-    const [locked, unused] = [await make(), await make({ expiresInMs: 1e6 })];
+    const [locked, unused] = [await shop.make(), await shop.make({ expiresInMs: 1e6 })];
     await ask(shop, LOCK, freshOrder(), locked);
     await freeLapsed(shop.db);
     await expireOver(shop.db);

@@ -5,40 +5,45 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { eq, sql } from "drizzle-orm";
 import { codeKeyOf, createCouponCodes } from "../src/coupons/code.ts";
 import { coupons } from "../src/coupons/table.ts";
-import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
+import type { DatabaseConnection } from "../src/db/client.ts";
 import type { LedgerEntry } from "../src/ledger/entry.ts";
 import { insertFound } from "../src/ledger/insert.ts";
-import { grants, shards } from "../src/ledger/table.ts";
-import { writeBatch } from "../src/ledger/writer.ts";
+import { grants } from "../src/ledger/table.ts";
 import { templates } from "../src/templates/table.ts";
 import { TEST_CODE_SECRET } from "./harness/api.ts";
-import { couponsOf, entryOf, lettersOf, newSale, rowsOf, testCodes } from "./harness/ledger.ts";
-import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
+import {
+  buriedOf,
+  connectToFresh,
+  couponsOf,
+  entryOf,
+  freshShard,
+  lettersOf,
+  newSale,
+  rewind,
+  rowsOf,
+  testCodes,
+  writeOwn,
+} from "./harness/ledger.ts";
+import { stopEverything } from "./harness/servers.ts";
 
-const ME = "this process";
 const NEWER_SECRET = TEST_CODE_SECRET.split("").toReversed().join("");
 /** When the grants of `entryOf` were granted. */
 const GRANTED_AT = new Date(1_800_000_000_123);
 const DAY_MS = 86_400_000;
 
 let connection: DatabaseConnection;
-let shard = 100;
+let shard: number;
 
 beforeAll(async () => {
-  connection = await openConnection((await freshDatabase()).url);
-  stopLater(() => connection.close());
+  connection = await connectToFresh();
 });
 afterAll(stopEverything);
 beforeEach(async () => {
-  shard += 1;
-  await connection.db.insert(shards).values({ shard, leaseOwner: ME, incarnation: "x" });
+  shard = await freshShard(connection.db);
 });
 
-async function write(entries: LedgerEntry[], codes = testCodes) {
-  const result = await writeBatch(connection.db, { owner: ME, shard, codes }, entries);
-  if (result.kind !== "written") throw new Error(result.kind);
-  return result;
-}
+const write = (entries: LedgerEntry[], codes = testCodes) =>
+  writeOwn(connection.db, shard, entries, { codes });
 
 async function newTemplate(fields: Partial<typeof templates.$inferInsert> = {}): Promise<number> {
   const [row] = await connection.db
@@ -57,9 +62,6 @@ const codeOf = (saleId: number, number: number, user: number, keyId = "") =>
 /** What MySQL must have when these users have the numbers from 1 on. */
 const expected = (saleId: number, users: number[]): [number, number, string][] =>
   users.map((user, i) => [i + 1, user, codeOf(saleId, i + 1, user)]);
-
-const replay = () =>
-  connection.db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
 
 describe("a grant becomes a coupon", () => {
   test("of its user, with the code of its sale, number and user, unused", async () => {
@@ -141,7 +143,7 @@ describe("a replay", () => {
     await write(stream);
     await db.update(coupons).set({ state: "used" }).where(eq(coupons.saleId, saleId));
     const before = await db.select().from(coupons).where(eq(coupons.saleId, saleId));
-    await replay();
+    await rewind(db, shard);
     expect(await write([...stream, entryOf("6-0", saleId, 3, [13])])).toMatchObject({ dead: 0 });
     const after = await db.select().from(coupons).where(eq(coupons.saleId, saleId));
     expect(after.slice(0, 2)).toEqual(before);
@@ -155,7 +157,7 @@ describe("a replay", () => {
     await write(stream);
     await db.delete(grants).where(eq(grants.saleId, saleId));
     await db.delete(coupons).where(eq(coupons.code, codeOf(saleId, 2, 12)));
-    await replay();
+    await rewind(db, shard);
     expect(await write(stream)).toMatchObject({ rows: 3, dead: 0 });
     expect(await rowsOf(db, saleId)).toHaveLength(3);
     expect(await couponsOf(db, saleId)).toEqual(expected(saleId, [11, 12, 13]));
@@ -163,8 +165,7 @@ describe("a replay", () => {
 });
 
 describe("what keeps a coupon from being written goes to dead_letters, and the grant stands", () => {
-  const buried = async () =>
-    (await lettersOf(connection.db, shard)).map(({ saleId, grantNo }) => [saleId, grantNo]);
+  const buried = () => buriedOf(connection.db, shard);
 
   test("a number that has somebody else's coupon", async () => {
     const { db } = connection;

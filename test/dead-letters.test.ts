@@ -1,45 +1,37 @@
 // What MySQL refuses for good goes to dead_letters alone: the rest of the batch is written, the cursor moves.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { eq } from "drizzle-orm";
-import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
+import type { DatabaseConnection } from "../src/db/client.ts";
 import type { LedgerEntry } from "../src/ledger/entry.ts";
-import { shards } from "../src/ledger/table.ts";
-import { writeBatch } from "../src/ledger/writer.ts";
 import {
+  buriedOf,
+  connectToFresh,
   counterOf,
   entryOf,
+  freshShard,
   lettersOf,
   newSale,
+  rewind,
   rowsOf,
   shardRow,
-  testCodes,
+  writeOwn,
 } from "./harness/ledger.ts";
-import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
+import { stopEverything } from "./harness/servers.ts";
 
-const ME = "this process";
 let connection: DatabaseConnection;
-let shard = 100;
+let shard: number;
 
 beforeAll(async () => {
-  connection = await openConnection((await freshDatabase()).url);
-  stopLater(() => connection.close());
+  connection = await connectToFresh();
 });
 afterAll(stopEverything);
 beforeEach(async () => {
-  shard += 1;
-  await connection.db.insert(shards).values({ shard, leaseOwner: ME, incarnation: "x" });
+  shard = await freshShard(connection.db);
 });
 
-async function write(entries: LedgerEntry[], options?: { overGaps: boolean }) {
-  const by = { owner: ME, shard, codes: testCodes };
-  const result = await writeBatch(connection.db, by, entries, options);
-  if (result.kind !== "written") throw new Error(result.kind);
-  return result;
-}
-
-const places = async () =>
-  (await lettersOf(connection.db, shard)).map(({ saleId, grantNo }) => [saleId, grantNo]);
+const write = (entries: LedgerEntry[], options?: { overGaps: boolean }) =>
+  writeOwn(connection.db, shard, entries, options);
+const places = () => buriedOf(connection.db, shard);
 
 const TOO_LONG = "k".repeat(65);
 
@@ -182,7 +174,7 @@ describe("many", () => {
     ];
     await write(stream);
     const before = await lettersOf(connection.db, shard);
-    await connection.db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
+    await rewind(connection.db, shard);
     await write(stream);
     expect(await lettersOf(connection.db, shard)).toEqual(before);
     expect(before).toHaveLength(2);

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
-import { type DatabaseConnection, openConnection } from "../src/db/client.ts";
+import type { DatabaseConnection } from "../src/db/client.ts";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf } from "../src/db/errors.ts";
 import type { LedgerEntry } from "../src/ledger/entry.ts";
 import { grants, shards } from "../src/ledger/table.ts";
@@ -10,49 +10,45 @@ import { writeBatch } from "../src/ledger/writer.ts";
 import { limits } from "../src/limits.ts";
 import { sales } from "../src/sales/table.ts";
 import {
+  connectTo,
+  connectToFresh,
   counterOf,
   couponsOf,
   entryOf,
+  freshShard,
   lettersOf,
   newSale,
+  rewind,
   rowsOf,
   shardRow,
   testCodes,
   untilSomebodyWaits,
+  WRITER,
+  writeOwn,
 } from "./harness/ledger.ts";
-import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
+import { stopEverything } from "./harness/servers.ts";
 
-const ME = "this process";
 let url: string;
 let connection: DatabaseConnection;
 let observer: DatabaseConnection;
-let shard = 100;
+let shard: number;
 
-const connect = async () => {
-  const made = await openConnection(url);
-  stopLater(() => made.close().catch(() => made.destroy()));
-  return made;
-};
+const connect = () => connectTo(url);
 
 beforeAll(async () => {
-  url = (await freshDatabase()).url;
-  connection = await connect();
+  const fresh = await connectToFresh();
+  [url, connection] = [fresh.url, fresh];
   observer = await connect();
 });
 afterAll(stopEverything);
 beforeEach(async () => {
-  shard += 1;
-  await connection.db.insert(shards).values({ shard, leaseOwner: ME, incarnation: "x" });
+  shard = await freshShard(connection.db);
 });
 
-const write = (entries: LedgerEntry[], by = connection, owner = ME) =>
+const write = (entries: LedgerEntry[], by = connection, owner = WRITER) =>
   writeBatch(by.db, { owner, shard, codes: testCodes }, entries);
 
-const writeAll = async (entries: LedgerEntry[]) => {
-  const result = await write(entries);
-  if (result.kind !== "written") throw new Error("not the owner");
-  return result;
-};
+const writeAll = (entries: LedgerEntry[]) => writeOwn(connection.db, shard, entries);
 
 describe("a batch", () => {
   test("becomes rows, counters and a cursor", async () => {
@@ -121,7 +117,7 @@ describe("once", () => {
       await lettersOf(db, shard),
     ];
     const before = await seen();
-    await db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
+    await rewind(db, shard);
     await writeAll(stream);
     expect(await seen()).toEqual(before);
     expect((await shardRow(db, shard)).lastId).toBe("2-0");
@@ -132,7 +128,7 @@ describe("once", () => {
     const saleId = await newSale(db);
     const old = Array.from({ length: 20 }, (_, i) => entryOf(`1-${i}`, saleId, i + 1, [i + 1]));
     await writeAll(old);
-    await db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
+    await rewind(db, shard);
     await writeAll([...old, entryOf("2-0", saleId, 21, [21, 22])]);
     expect(await rowsOf(db, saleId)).toEqual(Array.from({ length: 22 }, (_, i) => [i + 1, i + 1]));
     expect(await lettersOf(db, shard)).toEqual([]);

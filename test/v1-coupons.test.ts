@@ -16,6 +16,7 @@ import { mintCustomer } from "./harness/http.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { v1 } from "./harness/v1.ts";
+import { AMOUNTS, said, walletsOf } from "./harness/wallets.ts";
 
 let api: TestApi;
 let past: Behind;
@@ -31,19 +32,7 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 
-type Customer = Awaited<ReturnType<typeof mintCustomer>>;
-
-const owned = async (count = 1): Promise<{ user: Customer; held: TestCoupon[] }> => {
-  const user = await mintCustomer();
-  return { user, held: await makeCoupons(past.db, templateId, count, { userId: user.id }) };
-};
-const post = (path: string, token: string, body: object, key?: string) =>
-  v1(api.url, `POST /v1/coupons/${path}`, { token, body, ...(key ? { key } : {}) });
-const list = async (token: string, query = "") =>
-  (await v1(api.url, `GET /v1/coupons${query}`, { token })).body;
-const AMOUNTS = { original: 12_000, discount: 500, currency: "CNY" };
-const said = ({ status, body }: { status: number; body: { code?: string } }) =>
-  status === 200 ? "200" : `${status} ${body.code}`;
+const { owned, post, list } = walletsOf(() => ({ url: api.url, db: past.db, templateId }));
 
 describe("a coupon over HTTP", () => {
   test("is locked, used and given back by its owner", async () => {

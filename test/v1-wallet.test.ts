@@ -8,19 +8,14 @@ import { limits } from "../src/limits.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import type { Grant } from "../src/wallet/grants.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
-import {
-  letExpire,
-  letLockRunOut,
-  makeCoupons,
-  makeTemplate,
-  type TestCoupon,
-} from "./harness/coupons.ts";
+import { letExpire, letLockRunOut, makeTemplate, type TestCoupon } from "./harness/coupons.ts";
 import { mintCustomer } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
+import { AMOUNTS, said, walletsOf } from "./harness/wallets.ts";
 
 let api: TestApi;
 let other: TestApi;
@@ -35,19 +30,7 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 
-type Customer = Awaited<ReturnType<typeof mintCustomer>>;
-
-const owned = async (count = 1): Promise<{ user: Customer; held: TestCoupon[] }> => {
-  const user = await mintCustomer();
-  return { user, held: await makeCoupons(past.db, templateId, count, { userId: user.id }) };
-};
-const post = (path: string, token: string, body: object, key?: string) =>
-  v1(api.url, `POST /v1/coupons/${path}`, { token, body, ...(key ? { key } : {}) });
-const list = async (token: string, query = "", url = api.url) =>
-  (await v1(url, `GET /v1/coupons${query}`, { token })).body;
-const AMOUNTS = { original: 12_000, discount: 500, currency: "CNY" };
-const said = ({ status, body }: { status: number; body: { code?: string } }) =>
-  status === 200 ? "200" : `${status} ${body.code}`;
+const { owned, post, list } = walletsOf(() => ({ url: api.url, db: past.db, templateId }));
 
 describe("the wallet", () => {
   test("is listed newest first, in pages, by state as it is now", async () => {
@@ -87,7 +70,7 @@ describe("the wallet", () => {
   test("has a coupon on every process right after its 201, before it is in MySQL, and once afterwards", async () => {
     const saleId = await newSale(past, 5);
     const user = await mintCustomer();
-    const before = await list(user.token, "", other.url);
+    const before = await list(user.token, "", other);
     expect(before.items).toEqual([]);
     let code = "";
     await past.db.transaction(async (tx) => {
@@ -97,11 +80,11 @@ describe("the wallet", () => {
       expect(won.status).toBe(201);
       code = won.body.code;
       for (const { url } of [api, other]) {
-        const { items } = await list(user.token, "?state=unused", url);
+        const { items } = await list(user.token, "?state=unused", { url });
         expect(items).toMatchObject([
           { code, saleId, grantNo: 1, state: "unused", recorded: false },
         ]);
-        expect((await list(user.token, "?state=used", url)).items).toEqual([]);
+        expect((await list(user.token, "?state=used", { url })).items).toEqual([]);
         const alone = await v1(url, `GET /v1/coupons/${code}`, { token: user.token });
         expect(alone.body).toMatchObject({ code, recorded: false });
       }
@@ -112,7 +95,7 @@ describe("the wallet", () => {
       ]);
     });
     const items = await until("its row", async () => {
-      const { items: found } = await list(user.token, "", other.url);
+      const { items: found } = await list(user.token, "", other);
       return found[0]?.recorded ? found : undefined;
     });
     expect(items).toHaveLength(1);

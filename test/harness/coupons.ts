@@ -9,7 +9,7 @@ import { type Database, openPool } from "../../src/db/client.ts";
 import { limits } from "../../src/limits.ts";
 import { templates } from "../../src/templates/table.ts";
 import { inParallel } from "./http.ts";
-import { stopLater } from "./servers.ts";
+import { freshDatabase, stopLater } from "./servers.ts";
 
 type Template = typeof templates.$inferInsert;
 
@@ -47,13 +47,18 @@ export interface TestCoupon {
   readonly templateId: number;
 }
 
+interface CouponOptions {
+  readonly userId?: number;
+  readonly expiresInMs?: number;
+}
+
 const codeFor = (number: number): string => `TT${number.toString().padStart(18, "0")}`;
 
 /** Gives a user a coupon of a template; `expiresInMs` from now by MySQL's clock. */
 export async function makeCoupon(
   db: Database,
   templateId: number,
-  { userId = freshNumber(), expiresInMs }: { userId?: number; expiresInMs?: number } = {},
+  { userId = freshNumber(), expiresInMs }: CouponOptions = {},
 ): Promise<TestCoupon> {
   const grantNo = freshNumber();
   const code = codeFor(grantNo);
@@ -101,6 +106,26 @@ export const word = (outcome: Outcome): string => {
   if (outcome.kind === "refused") return outcome.refusal.kind;
   return outcome.kind === "done" && !outcome.changed ? "repeated" : outcome.kind;
 };
+
+/** A shop of its own for a test file, with a template without limits, and what tests ask of it most. */
+export interface OwnShop extends Shop {
+  readonly plain: number;
+  /** Makes a coupon, of `plain` unless told otherwise. */
+  make(options?: CouponOptions, templateId?: number): Promise<TestCoupon>;
+  /** The word for what becomes of a wish. */
+  asked(wish: Wish, orderSn: string, ...held: readonly TestCoupon[]): Promise<string>;
+}
+
+export async function openOwnShop(): Promise<OwnShop> {
+  const shop = openShop((await freshDatabase()).url);
+  const plain = await makeTemplate(shop.db);
+  return {
+    ...shop,
+    plain,
+    make: (options, templateId = plain) => makeCoupon(shop.db, templateId, options),
+    asked: async (...request) => word(await ask(shop, ...request)),
+  };
+}
 
 export const rowOf = async (db: Database, { id }: TestCoupon) => {
   const [row] = await db.select().from(coupons).where(eq(coupons.id, id));
@@ -151,6 +176,12 @@ function replay(history: readonly string[]): { state: string; orderSn: string | 
   return at;
 }
 
+/** What is set aside of a template's budget, and what is spent. */
+export async function budgetOf(db: Database, templateId: number) {
+  const [row] = await db.select().from(templates).where(eq(templates.id, templateId));
+  return [row?.budgetReserved, row?.budgetSpent];
+}
+
 /** Throws unless the history of each coupon leads to its state, and the counters of the template are their sums. */
 export async function assertConsistent(db: Database, templateId: number): Promise<void> {
   const rows = await db.select().from(coupons).where(eq(coupons.templateId, templateId));
@@ -166,10 +197,9 @@ export async function assertConsistent(db: Database, templateId: number): Promis
     if (state === "locked") reserved += row.reserved;
     if (state === "used") spent += row.reserved;
   }
-  const [template] = await db.select().from(templates).where(eq(templates.id, templateId));
-  const counted = { reserved: template?.budgetReserved, spent: template?.budgetSpent };
-  if (counted.reserved !== reserved || counted.spent !== spent)
-    throw new Error(`counted ${JSON.stringify(counted)}, but held are ${reserved} and ${spent}`);
+  const counted = await budgetOf(db, templateId);
+  if (counted[0] !== reserved || counted[1] !== spent)
+    throw new Error(`counted are ${counted.join(" and ")}, but held ${reserved} and ${spent}`);
   const users = await db
     .select()
     .from(templateUsers)

@@ -3,18 +3,24 @@
 import { asc, eq, sql } from "drizzle-orm";
 import { createCouponCodes } from "../../src/coupons/code.ts";
 import { coupons } from "../../src/coupons/table.ts";
-import { type Database, openPool } from "../../src/db/client.ts";
+import {
+  type Database,
+  type DatabaseConnection,
+  openConnection,
+  openPool,
+} from "../../src/db/client.ts";
 import type { LedgerContext } from "../../src/ledger/context.ts";
 import { type LedgerEntry, parseEntry } from "../../src/ledger/entry.ts";
 import { createLedgerMetrics } from "../../src/ledger/metrics.ts";
 import type { FromWorker } from "../../src/ledger/protocol.ts";
 import { deadLetters, grants, shards } from "../../src/ledger/table.ts";
+import { writeBatch } from "../../src/ledger/writer.ts";
 import { limits } from "../../src/limits.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis } from "../../src/redis/client.ts";
 import { sales } from "../../src/sales/table.ts";
 import { TEST_CODE_SECRET } from "./api.ts";
-import { stopLater } from "./servers.ts";
+import { freshDatabase, stopLater } from "./servers.ts";
 import { until } from "./until.ts";
 
 let names = 0;
@@ -85,6 +91,10 @@ export const lettersOf = (db: Database, shard: number) =>
     .where(eq(deadLetters.shard, shard))
     .orderBy(asc(deadLetters.saleId), asc(deadLetters.grantNo));
 
+/** Sale and number of each of them. */
+export const buriedOf = async (db: Database, shard: number): Promise<[number, number][]> =>
+  (await lettersOf(db, shard)).map(({ saleId, grantNo }) => [saleId, grantNo]);
+
 export async function shardRow(db: Database, shard: number) {
   const [row] = await db
     .select({ row: shards, expired: sql<number | null>`${shards.leaseUntil} < NOW(3)` })
@@ -108,6 +118,46 @@ export const untilSomebodyWaits = (db: Database) =>
     const [rows] = await db.execute(sql`SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'`);
     return Number((rows as unknown as { Value: string }[])[0]?.Value) > 0;
   });
+
+/** A connection to a new database, for the whole test file. */
+export async function connectToFresh(): Promise<DatabaseConnection & { readonly url: string }> {
+  const { url } = await freshDatabase();
+  return { ...(await connectTo(url)), url };
+}
+
+/** One more connection, which may be gone before the test file ends. */
+export async function connectTo(url: string): Promise<DatabaseConnection> {
+  const connection = await openConnection(url);
+  stopLater(() => connection.close().catch(() => connection.destroy()));
+  return connection;
+}
+
+/** Who has the shards that `freshShard` makes. */
+export const WRITER = "this process";
+let lastShard = 100;
+
+/** A shard for one test. */
+export async function freshShard(db: Database): Promise<number> {
+  const shard = ++lastShard;
+  await db.insert(shards).values({ shard, leaseOwner: WRITER, incarnation: "x" });
+  return shard;
+}
+
+/** The shard's entries come again from the first one, as after a restored backup. */
+export const rewind = (db: Database, shard: number) =>
+  db.update(shards).set({ lastId: "0-0" }).where(eq(shards.shard, shard));
+
+/** Writes a batch of a shard that is the writer's; throws when it is not. */
+export async function writeOwn(
+  db: Database,
+  shard: number,
+  entries: LedgerEntry[],
+  { codes = testCodes, overGaps = false } = {},
+) {
+  const result = await writeBatch(db, { owner: WRITER, shard, codes }, entries, { overGaps });
+  if (result.kind !== "written") throw new Error(result.kind);
+  return result;
+}
 
 interface ContextOptions {
   ledgerKeepMs?: number;
