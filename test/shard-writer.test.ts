@@ -144,6 +144,37 @@ describe("one writer", () => {
     await untilRecorded(context, saleId, 2);
   });
 
+  test("in the middle of a long batch holds up no other shard of its process", async () => {
+    const { context, writers, tick } = await rig.startProcess();
+    const [early, late] = [await sell(context), await sell(context)].toSorted(
+      (a, b) => shardOf(a) - shardOf(b),
+    ) as [number, number];
+    await writers[shardOf(early)]?.claim();
+    await untilRecorded(context, early);
+    const holder = await openConnection(rig.servers.databaseUrl);
+    await holder.db.execute(sql`SELECT GET_LOCK('slow batch', 0)`);
+    await rig.db.execute(
+      sql.raw(
+        `CREATE TRIGGER slow BEFORE INSERT ON grants FOR EACH ROW IF NEW.sale_id = ${late} THEN DO GET_LOCK('slow batch', 10); END IF`,
+      ),
+    );
+    await writers[shardOf(late)]?.claim();
+    await until("a slow batch", async () => {
+      const [rows] = await rig.db.execute(
+        sql`SELECT 1 FROM information_schema.processlist WHERE state = 'User lock'`,
+      );
+      return (rows as unknown as unknown[]).length > 0;
+    });
+    await rig.expire(shardOf(early));
+    await tick();
+    expect((await shardRow(rig.db, shardOf(early))).expired).toBe(false);
+    await win(context, early, 2);
+    await untilRecorded(context, early, 2);
+    await holder.close();
+    await rig.db.execute(sql`DROP TRIGGER slow`);
+    await untilRecorded(context, late);
+  });
+
   test("ends its own connection that MySQL still waits for, and the transaction with it", async () => {
     const { url: databaseUrl, proxy } = await linkTo(rig.servers.databaseUrl);
     const { context, writers } = await rig.startProcess({ databaseUrl });

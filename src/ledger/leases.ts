@@ -1,7 +1,7 @@
 // Who writes which shard. Every second each process renews the leases it holds, gives back what exceeds its share
 // of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
 
-import { and, asc, eq, inArray, sql } from "drizzle-orm";
+import { and, asc, eq, sql } from "drizzle-orm";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { killConnection } from "../db/locks.ts";
 import { limits } from "../limits.ts";
@@ -32,21 +32,7 @@ export class Leases {
     this.living = Math.max(1, (await livingProcesses(this.context.pool.db)).length);
     const { processId } = this.context.settings;
     const { db } = this.context.pool;
-    const owned = this.writers.filter((writer) => writer.owned);
-    if (owned.length > 0) {
-      await db
-        .update(shards)
-        .set({ leaseUntil: leaseEnd() })
-        .where(
-          and(
-            inArray(
-              shards.shard,
-              owned.map((writer) => writer.shard),
-            ),
-            eq(shards.leaseOwner, processId),
-          ),
-        );
-    }
+    await this.#renew();
     const cursors = this.writers.map((writer) => writer.cursor);
     const rows = await db
       .select({
@@ -84,6 +70,28 @@ export class Leases {
     );
     held += taken.filter(Boolean).length;
     this.context.metrics.leases.set(held);
+  }
+
+  /**
+   * A statement for each lease: one for all would wait for the row of a batch that is under way, and keep the rows of
+   * the others from their batches meanwhile. That batch renews its lease itself.
+   */
+  async #renew(): Promise<void> {
+    const renewals = this.writers
+      .filter((writer) => writer.owned && !writer.writing)
+      .map(({ shard }) =>
+        this.context.pool.db
+          .update(shards)
+          .set({ leaseUntil: leaseEnd() })
+          .where(
+            and(eq(shards.shard, shard), eq(shards.leaseOwner, this.context.settings.processId)),
+          )
+          .catch((error) => {
+            // Its batch, or a change of one of its sales, has begun meanwhile.
+            if (errnoOf(error) !== ER_LOCK_WAIT_TIMEOUT) throw error;
+          }),
+      );
+    await Promise.all(renewals);
   }
 
   async #claim(shard: number, holder: number | null): Promise<boolean> {
