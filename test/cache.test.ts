@@ -62,13 +62,13 @@ test("each request counts once, however memory is asked on its way", async () =>
   // As everybody asks who wants to know at once whether it is in memory.
   const ask = async () => third.facts.peek(name) ?? (await third.facts.get(name));
   await ask();
-  expect(memory).toEqual({ hit: 0, miss: 1 });
+  expect(memory).toEqual({ hit: 0, none: 0, miss: 1 });
   await ask();
-  expect(memory).toEqual({ hit: 1, miss: 1 });
+  expect(memory).toEqual({ hit: 1, none: 0, miss: 1 });
   const slot = third.facts.slot(name);
-  expect(memory).toEqual({ hit: 1, miss: 1 });
+  expect(memory).toEqual({ hit: 1, none: 0, miss: 1 });
   expect(slot && third.facts.read(slot)).toEqual({ version: 1 });
-  expect(memory).toEqual({ hit: 2, miss: 1 });
+  expect(memory).toEqual({ hit: 2, none: 0, miss: 1 });
 });
 
 test("a kept slot is empty after the change", async () => {
@@ -116,15 +116,47 @@ test("a loader that outlived its message, as on a process that hears nothing, is
   expect(await one.facts.get(name)).toEqual({ version: 2 });
 });
 
-test("what did not exist is found by every process at once when it was made", async () => {
+test("what did not exist is found at once where it was made, and elsewhere when the message arrives", async () => {
   rows.delete(name);
   expect([await one.facts.get(name), await two.facts.get(name)]).toEqual([undefined, undefined]);
+  const heard = new Promise((resolve) => two.levels.onChange(resolve));
   rows.set(name, { version: 7 });
   await one.facts.renew(name);
+  expect(one.facts.peek(name)).toEqual({ version: 7 });
+  await heard;
   expect(await two.facts.get(name)).toEqual({ version: 7 });
 });
 
-test("that there is nothing spares MySQL the question for a moment", async () => {
+test("a slow loader that found nothing does not hide what was made meanwhile", async () => {
+  rows.delete(name);
+  const release = Promise.withResolvers<void>();
+  two.hold(release.promise);
+  const slow = two.facts.get(name);
+  await until("the load", () => two.loads.length === 1);
+  const heard = new Promise((resolve) => two.levels.onChange(resolve));
+  rows.set(name, { version: 7 });
+  await one.facts.renew(name);
+  await heard;
+  release.resolve();
+  expect(await slow).toBeUndefined();
+  expect(await two.facts.get(name)).toEqual({ version: 7 });
+});
+
+test("that there is nothing is known in memory, and spares Redis and MySQL the question for a moment", async () => {
+  rows.delete(name);
+  const third = await start();
+  const { memory, redis, mysql } = third.levels.counts.of("user-name");
+  const asked = () => [memory.none, redis.none + redis.miss, mysql.none];
+  await third.facts.get(name);
+  expect(asked()).toEqual([0, 1, 1]);
+  await third.facts.get(name);
+  expect(asked()).toEqual([1, 1, 1]);
+  third.pass(limits.cacheUnknownSeconds * 1_000);
+  await third.facts.get(name);
+  expect(asked()).toEqual([1, 2, expect.any(Number)]);
+});
+
+test("that there is nothing spares MySQL the question for a moment, also of other processes", async () => {
   rows.delete(name);
   await one.facts.get(name);
   await until("Redis to know", async () => {

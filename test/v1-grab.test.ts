@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { and, eq } from "drizzle-orm";
 import { coupons } from "../src/coupons/table.ts";
+import { burstOf } from "../src/grab/buckets.ts";
 import { grants } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
-import { saleKeys } from "../src/redis/keys.ts";
+import { cacheKeys, saleKeys } from "../src/redis/keys.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, grab as grabClassic, mintCustomer, newUser } from "./harness/http.ts";
 import { newSale } from "./harness/sales.ts";
@@ -165,6 +166,29 @@ describe("a grab is refused", () => {
     expect((await grab(saleId, customer.token)).headers.get("ratelimit-remaining")).toBe("0");
     expect(await classic()).toBe("429");
     expect((await grab(saleId, customer.token)).status).toBe(429);
+  });
+
+  test("when one asks for sale after sale that there is not, before that costs anything", async () => {
+    const saleId = await newSale(past, 2);
+    const [{ token }, other] = [await mintCustomer(), await mintCustomer()];
+    expect((await grab(saleId, other.token)).status).toBe(201);
+    const ids = Array.from({ length: 4 * burstOf(limits.grabsPerSecond) }, (_, n) => 10 ** 9 + n);
+    const answers = await Promise.all(ids.map((id) => grab(id, token)));
+    const refused = answers.findIndex(({ status }) => status === 429);
+    expect(answers[refused]?.body.code).toBe("too_fast");
+    expect(Number(answers[refused]?.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await past.redis.exists(cacheKeys.entry("sale", ids[refused] ?? 0))).toBe(0);
+    expect(answers.filter(({ status }) => status === 404).length).toBeGreaterThanOrEqual(
+      burstOf(limits.grabsPerSecond),
+    );
+    expect((await grab(saleId, token)).status).toBe(201);
+  });
+
+  test("never for sales that there are, however many of them nobody has asked for yet", async () => {
+    const { token } = await mintCustomer();
+    const count = 2 * burstOf(limits.grabsPerSecond);
+    const ids = await Promise.all(Array.from({ length: count }, () => newSale(past, 1)));
+    for (const id of ids) expect([id, (await grab(id, token)).status]).toEqual([id, 201]);
   });
 
   test("to sellers, to nobody, and at sales that do not exist", async () => {

@@ -3,7 +3,7 @@
 import { KINDS, type Kind } from "./changes.ts";
 
 const COUNTED = {
-  memory: ["hit", "miss"],
+  memory: ["hit", "none", "miss"],
   redis: ["hit", "none", "miss", "away"],
   mysql: ["hit", "none", "failed"],
 } as const;
@@ -13,7 +13,7 @@ export type KindCounts = {
 };
 
 const zeros = (): KindCounts => ({
-  memory: { hit: 0, miss: 0 },
+  memory: { hit: 0, none: 0, miss: 0 },
   redis: { hit: 0, none: 0, miss: 0, away: 0 },
   mysql: { hit: 0, none: 0, failed: 0 },
 });

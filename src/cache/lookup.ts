@@ -1,5 +1,6 @@
 // One kind of thing through the three levels; levels.ts says why it is right.
 
+import { LRUCache } from "lru-cache";
 import { createTurns } from "../auth/turns.ts";
 import { limits } from "../limits.ts";
 import { Overloaded } from "../overloaded.ts";
@@ -41,8 +42,13 @@ interface Flight<Value> {
   rest?: Promise<unknown>;
 }
 
+/** The time in which something counts, by the clock of the levels. */
+type Span = Pick<Slot<unknown>, "since" | "until">;
+
 export class Lookup<Key extends string | number, Value extends object> {
   readonly #memory: Memory<Key, Value>;
+  /** What there was none of when this process last looked. */
+  readonly #absent = new LRUCache<Key, Span>({ max: limits.cacheUnknownMax });
   readonly #flights = new Map<Key, Flight<Value>>();
   readonly #turns = createTurns({
     atOnce: limits.cacheLoadsAtOnce,
@@ -82,32 +88,38 @@ export class Lookup<Key extends string | number, Value extends object> {
   }
 
   /**
-   * Memory, Redis, loader. Undefined: there was no such thing at some moment after this call. Throws the loader's
-   * error, or Overloaded when too many loads of this kind wait for their turn. Without Redis asks the loader.
+   * Memory, Redis, loader. Undefined: there was no such thing in the last `cacheUnknownSeconds`, and this process has
+   * not heard that there is one since. Throws the loader's error, or Overloaded when too many loads of this kind wait
+   * for their turn. Without Redis asks the loader.
    */
   async get(key: Key): Promise<Value | undefined> {
     const at = this.around.now();
     const hit = this.#used(this.#memory.get(key, at), at);
     if (hit !== undefined) return hit;
-    this.around.counts.memory.miss++;
-    const running = this.#flights.get(key);
-    if (running) {
-      const found = await running.found;
-      if (found !== undefined) return found;
-      // That flight began before this call and may have looked before the thing was made. The next one began
-      // after it ended, so after this call.
+    const absent = this.#absent.get(key);
+    if (absent && this.#isGood(absent, at)) {
+      this.around.counts.memory.none++;
+      return undefined;
     }
-    return (this.#flights.get(key) ?? this.#start(key)).found;
+    this.around.counts.memory.miss++;
+    return this.loading(key) ?? this.#start(key).found;
+  }
+
+  /** What `get` would wait for, where somebody has asked already. */
+  loading(key: Key): Promise<Value | undefined> | undefined {
+    return this.#flights.get(key)?.found;
   }
 
   /** What is in memory of it is gone, and what is being loaded is kept nowhere. */
   drop(key: Key): void {
     this.#memory.delete(key);
+    this.#absent.delete(key);
     this.#fence(key);
   }
 
   dropAll(): void {
     this.#memory.clear();
+    this.#absent.clear();
     for (const key of this.#flights.keys()) this.#fence(key);
   }
 
@@ -123,9 +135,9 @@ export class Lookup<Key extends string | number, Value extends object> {
     return slot.value;
   }
 
-  #isGood(slot: Slot<Value>, at: number): boolean {
+  #isGood({ since, until }: Span, at: number): boolean {
     const { trustedUntil } = this.around;
-    return at < slot.until && (at < trustedUntil() || at < slot.since + limits.cacheBlindMs);
+    return at < until && (at < trustedUntil() || at < since + limits.cacheBlindMs);
   }
 
   #fence(key: Key): void {
@@ -168,6 +180,7 @@ export class Lookup<Key extends string | number, Value extends object> {
     const loaded = await this.#load(key);
     const json = loaded === undefined ? undefined : JSON.stringify(loaded);
     if (loaded !== undefined && json !== undefined) this.#keep(key, loaded, json, flight);
+    else this.#lack(key, flight);
     // Redis decides by the lease whether it is still welcome; asking it to would be of no use after a fence.
     if (shared && !flight.fenced) {
       const what = { kind: this.options.kind, key };
@@ -220,6 +233,13 @@ export class Lookup<Key extends string | number, Value extends object> {
 
   #keep(key: Key, value: Value, json: string, flight: Flight<Value>, ttlMs?: number): void {
     if (!flight.fenced) this.#memory.set(key, value, json.length, this.around.now(), ttlMs);
+  }
+
+  /** Only what was looked for here is remembered: what Redis knows of has been so for a time already. */
+  #lack(key: Key, flight: Flight<Value>): void {
+    const since = this.around.now();
+    const until = since + limits.cacheUnknownSeconds * 1_000;
+    if (!flight.fenced) this.#absent.set(key, { since, until });
   }
 
   /** A page's things come at once and go to MySQL a few at a time, so that its pool has room for others. */

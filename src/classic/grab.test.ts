@@ -67,6 +67,13 @@ describe("a grab", () => {
     expect([asked.lookUps, asked.grabs.length]).toEqual([7, 1]);
   });
 
+  test("of too many coupons that there are not is 429, before anything is looked up", async () => {
+    const { send, tokenFor, told, asked } = fakeApp();
+    Object.assign(told, { warm: false, waitForUnknown: 2 });
+    const { status, headers } = await send("PATCH", path, { token: await tokenFor("bob") });
+    expect([status, headers.get("Retry-After"), asked.lookUps]).toEqual([429, "2", 0]);
+  });
+
   test("that comes too fast is 429, one that cannot be decided 503, each with Retry-After", async () => {
     const { send, tokenFor, told } = fakeApp();
     const token = await tokenFor("bob");

@@ -73,10 +73,10 @@ export function createGrab({ tokens, sales, grabs, wonStatus }: GrabDeps) {
     if (kind !== "customer") return kind === "admin" ? admin() : seller();
     const sale = sales.peek(sellerName, couponName);
     if (sale !== undefined) return grabs.grab(sale.id, userId).then(answer);
-    return sales
-      .find(sellerName, couponName)
-      .then((found) =>
-        found === undefined ? notFound() : grabs.grab(found.id, userId).then(answer),
-      );
+    const search = grabs.lookUp(userId, () => sales.find(sellerName, couponName));
+    if (typeof search === "number") return tooFast(search);
+    return search.then((found) =>
+      found === undefined ? notFound() : grabs.grab(found.id, userId).then(answer),
+    );
   };
 }

@@ -113,3 +113,14 @@ test("users whose ids differ in the high digits only have buckets of their own",
     expect(drain(id)).toBe(BURST);
   }
 });
+
+test("what is given back is as if it had not been taken, and nobody gets more than a burst by it", () => {
+  const { clock, buckets, drain } = fixture();
+  expect(drain(1)).toBe(BURST);
+  for (let n = 0; n < 3; n += 1) buckets.giveBack(SALE, 1);
+  expect(drain(1)).toBe(3);
+  clock.time += 3_600_000;
+  buckets.giveBack(SALE, 1);
+  buckets.giveBack(SALE, 2);
+  expect([drain(1), drain(2)]).toEqual([BURST, BURST]);
+});

@@ -52,6 +52,13 @@ export class GrabBuckets {
     return Math.floor((leftMs + ROUNDING_MS) / intervalMs);
   }
 
+  /** Undoes one `take` of that rate. */
+  giveBack(saleId: number, userId: number, perSecond: number = limits.grabsPerSecond): void {
+    const place = this.#placeOf(saleId, userId);
+    const known = this.#users[place] === userId && this.#sales[place] === saleId;
+    if (known) this.#fullAt[place] = (this.#fullAt[place] ?? 0) - 1_000 / perSecond;
+  }
+
   /** How many tokens a user has at a sale. */
   left(saleId: number, userId: number, perSecond: number = limits.grabsPerSecond): number {
     const now = this.clock.now();

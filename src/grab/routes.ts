@@ -19,6 +19,8 @@ export interface V1GrabDeps extends GrabAnswersDeps {
     /** Memory only. */
     peek(saleId: number): GrabSale | undefined;
     get(saleId: number): Promise<GrabSale | undefined>;
+    /** What somebody waits for already. */
+    loading(saleId: number): Promise<GrabSale | undefined> | undefined;
   };
   readonly grabs: Grabs;
 }
@@ -86,10 +88,11 @@ export function createV1Grab(deps: V1GrabDeps): V1Grab {
     const saleId = Number(id);
     const sale = grabSales.peek(saleId);
     if (sale !== undefined) return grabAt(sale, userId, request);
-    return grabSales
-      .get(saleId)
-      .then((found) =>
-        found === undefined ? problemResponse("not-found") : grabAt(found, userId, request),
-      );
+    const search = grabSales.loading(saleId) ?? grabs.lookUp(userId, () => grabSales.get(saleId));
+    if (typeof search === "number")
+      return problemResponse("too-fast", { headers: { "Retry-After": String(search) } });
+    return search.then((found) =>
+      found === undefined ? problemResponse("not-found") : grabAt(found, userId, request),
+    );
   };
 }

@@ -16,6 +16,14 @@ export interface Grabs {
   grab(saleId: number, userId: string, keyHash?: string): Promise<GrabOutcome>;
   /** How many grabs the user may make at once now, at this rate; undefined when rates are not limited. */
   left(saleId: number, userId: string, perSecond?: number): number | undefined;
+  /**
+   * Looks for a sale that this process does not know, unless the user has named too many of late that there are not:
+   * then the seconds to wait. To find out that there is none costs both stores, and there are endless ids and names.
+   */
+  lookUp<Sale>(
+    userId: string,
+    look: () => Promise<Sale | undefined>,
+  ): Promise<Sale | undefined> | number;
 }
 
 export interface GrabDeps {
@@ -29,6 +37,9 @@ export interface GrabDeps {
   /** Told of a grant that is confirmed again from memory. */
   readonly repeated: (saleId: number, grantNo: number, userId: string) => void;
 }
+
+/** Nobody's id: whose bucket is the one for all sales that are not known. */
+const UNKNOWN_SALE = 0;
 
 export function createGrabs(deps: GrabDeps): Grabs {
   const { queue, soldOut, buckets, rateOf, count, repeated } = deps;
@@ -48,5 +59,16 @@ export function createGrabs(deps: GrabDeps): Grabs {
       return queue.grab(saleId, userId, keyHash).then(counted);
     },
     left: (saleId, userId, perSecond) => buckets?.left(saleId, Number(userId), perSecond),
+    lookUp(userId, look) {
+      const left = buckets?.take(UNKNOWN_SALE, Number(userId)) ?? 0;
+      if (left < 0) {
+        count({ kind: "too_fast", retryAfterSeconds: -left });
+        return -left;
+      }
+      return look().then((found) => {
+        if (found !== undefined) buckets?.giveBack(UNKNOWN_SALE, Number(userId));
+        return found;
+      });
+    },
   };
 }

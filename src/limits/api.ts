@@ -151,8 +151,9 @@ export const apiLimits = {
   cacheTemplatesMax: 50_000,
   cacheBytesMax: 32 * 1024 * 1024,
   cacheMemorySeconds: 60,
-  // How long it is believed that there is no such thing.
+  // How long it is believed that there is no such thing, and of how many of each kind memory knows it.
   cacheUnknownSeconds: 1,
+  cacheUnknownMax: 10_000,
   // Of each kind. What waits is several pages of things; how long, and then a query, is less than a lease stands.
   cacheLoadsAtOnce: 16,
   cacheLoadsWaitingMax: 1_000,

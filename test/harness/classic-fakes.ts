@@ -29,6 +29,8 @@ const answers = () => ({
   ready: "ok" as "ok" | "degraded" | "starting" | "stopping",
   /** Whether the sale is in memory. */
   warm: true,
+  /** The seconds before somebody may ask for what is not in memory. */
+  waitForUnknown: 0,
   revocationsLoaded: true,
   /** What look-ups, log-ins and log-outs throw. */
   broken: undefined as Error | undefined,
@@ -144,6 +146,7 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
         return told.grab;
       },
       left: () => undefined,
+      lookUp: (_userId, look) => told.waitForUnknown || look(),
     },
     v1: { fetch: () => new Response("v1") },
     v1Grab: async () => {
