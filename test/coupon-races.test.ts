@@ -2,12 +2,17 @@
 // states, the histories and the counters all tell the same story.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
 import { expireOver, freeLapsed } from "../src/coupons/lapse.ts";
 import type { Wish } from "../src/coupons/plan.ts";
+import { templates } from "../src/templates/table.ts";
 import { watch } from "./harness/api.ts";
 import {
   ask,
   assertConsistent,
+  budgetOf,
+  changeMeanwhile,
+  discountsOf,
   freshNumber,
   freshOrder,
   historyOf,
@@ -170,17 +175,64 @@ test("a storm of everything keeps histories, counters and budgets together", asy
     Array.from({ length: 6 }, (_, index) => makeCoupon(db, ids[index % 2] as number, { userId })),
   );
   const orders = [freshOrder(), freshOrder(), freshOrder()];
-  const wishes: Wish[] = [LOCK, UNLOCK, use(300), REVERT, { action: "lock", ttlSeconds: 1 }];
+  const wishesOf = (index: number): Wish[] => [
+    ...[LOCK, UNLOCK, use(100 * (1 + (index % 3))), REVERT],
+    { action: "lock", ttlSeconds: 1 },
+  ];
   const words = await askAll(300, (index) => {
     const list = all.filter((_, place) => ((index * 7 + place * 5) % 11) % 3 === 0).slice(0, 5);
     const held = list.length > 0 ? list : [all[index % 6] as TestCoupon];
     if (index % 17 === 0) void freeLapsed(db);
-    return [wishes[index % 5] as Wish, orders[index % 3] as string, ...held];
+    return [wishesOf(index)[index % 5] as Wish, orders[index % 3] as string, ...held];
   });
   const { done = 0 } = tally(words);
   expect(done).toBeGreaterThan(10);
   for (const id of ids) await assertConsistent(db, id);
 }, 60_000);
+
+test("a revert that has waited gives back what the order has now, not what it had before", async () => {
+  const { db } = shops[0];
+  for (const budget of [5_000, null]) {
+    const templateId = await makeTemplate(db, { budget });
+    const [coupon, order] = [await makeCoupon(db, templateId), freshOrder()];
+    await ask(shops[0], use(400), order, coupon);
+    const reverted = await changeMeanwhile(
+      ...[shops[0], coupon],
+      () => ask(shops[1], REVERT, order, coupon),
+      async (shop) => {
+        await ask(shop, REVERT, order, coupon);
+        await ask(shop, use(100), order, coupon);
+      },
+    );
+    expect(word(reverted)).toBe("done");
+    expect(await budgetOf(db, templateId)).toEqual([0, 0]);
+    expect(await discountsOf(db, coupon)).toEqual([400, 400, 100, 100]);
+    await assertConsistent(db, templateId);
+  }
+});
+
+test("an unlock, a use and a lapse that have waited take what the lock has set aside now", async () => {
+  const { db } = shops[0];
+  for (const wish of [UNLOCK, use(100), LOCK]) {
+    const templateId = await makeTemplate(db, { budget: 5_000, faceValue: 400 });
+    const [coupon, order] = [await makeCoupon(db, templateId), freshOrder()];
+    await ask(shops[0], LOCK, order, coupon);
+    const lapses = wish === LOCK;
+    if (lapses) await letLockRunOut(db, coupon);
+    const outcome = await changeMeanwhile(
+      ...[shops[0], coupon],
+      () => ask(shops[1], wish, order, coupon),
+      async (shop) => {
+        await ask(shop, UNLOCK, order, coupon);
+        await shop.db.update(templates).set({ faceValue: 300 }).where(eq(templates.id, templateId));
+        await ask(shop, LOCK, order, coupon);
+        if (lapses) await letLockRunOut(shop.db, coupon);
+      },
+    );
+    expect(word(outcome)).toBe("done");
+    await assertConsistent(db, templateId);
+  }
+});
 
 test("the lock of a process that was killed frees itself", async () => {
   const { db } = shops[0];

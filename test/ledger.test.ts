@@ -22,11 +22,11 @@ import {
   rowsOf,
   shardRow,
   testCodes,
-  untilSomebodyWaits,
   WRITER,
   writeOwn,
 } from "./harness/ledger.ts";
 import { stopEverything } from "./harness/servers.ts";
+import { untilSomebodyWaits } from "./harness/waits.ts";
 
 let url: string;
 let connection: DatabaseConnection;

@@ -7,10 +7,11 @@ import { shardScripts } from "../src/grab/scripts.ts";
 import type { LedgerContext } from "../src/ledger/context.ts";
 import { shards } from "../src/ledger/table.ts";
 import { saleKeys, shardKeys, shardOf } from "../src/redis/keys.ts";
-import { newSale, rowsOf, shardRow, untilSomebodyWaits } from "./harness/ledger.ts";
+import { newSale, rowsOf, shardRow } from "./harness/ledger.ts";
 import { linkTo } from "./harness/links.ts";
 import { stopEverything } from "./harness/servers.ts";
 import { until } from "./harness/until.ts";
+import { untilSomebodyWaits } from "./harness/waits.ts";
 import { type WritersRig, writersRig } from "./harness/writers.ts";
 
 let rig: WritersRig;

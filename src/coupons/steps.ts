@@ -2,11 +2,11 @@
 // owner and the time by MySQL's clock where they matter: of any number of parallel changes one finds the coupon as it
 // demands, and the others find nothing. Each leaves a row in coupon_usage_logs.
 
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, type Column, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
 import { secondsFromNow } from "../db/columns.ts";
 import type { Step } from "./plan.ts";
-import { type CouponPlace, isAt, isEarly, isOver, lockRanOut, lockRuns } from "./row.ts";
+import { type CouponRow, isAt, isEarly, isOver, lockRanOut, lockRuns } from "./row.ts";
 import { coupons, couponUsageLogs } from "./table.ts";
 
 const FREE = {
@@ -23,6 +23,21 @@ const FREE = {
 const isState = (state: string) => eq(coupons.state, state);
 const canBeTaken = [isState("unused"), sql`NOT ${isOver}`, sql`NOT ${isEarly}`];
 
+const isStill = (column: Column, read: Date | string | null): SQL =>
+  read === null ? isNull(column) : eq(column, read);
+
+/**
+ * The lock or the use that was read, and not a later one, of whichever order: what is given back is what that one
+ * has counted, and the history tells of that one.
+ */
+const asRead = ({ stored, orderSn, lockedUntil, usedAt, reserved }: CouponRow): SQL[] => [
+  isState(stored),
+  isStill(coupons.orderSn, orderSn),
+  isStill(coupons.lockedUntil, lockedUntil),
+  isStill(coupons.usedAt, usedAt),
+  eq(coupons.reserved, reserved),
+];
+
 /** The order that a step is taken for; `byService` when a service asks for it, and not the owner. */
 interface Taker {
   readonly orderSn: string;
@@ -30,22 +45,25 @@ interface Taker {
 }
 
 /** What a step demands of the row, and what it writes. */
-function updateOf(step: Step, { orderSn, byService }: Taker): { demands: SQL[]; set: object } {
-  const ofOrder = eq(coupons.orderSn, orderSn);
+function updateOf(
+  row: CouponRow,
+  step: Step,
+  { orderSn, byService }: Taker,
+): { demands: SQL[]; set: object } {
   // A service may have confirmed it since it was read.
   const ofAsker = byService ? [] : [eq(coupons.byService, false)];
   // A use by the owner leaves a service's lock the service's.
   const marked = byService ? { byService } : {};
   switch (step.action) {
     case "lapse":
-      return { demands: [isState("locked"), lockRanOut], set: FREE };
+      return { demands: [...asRead(row), lockRanOut], set: FREE };
     case "unlock":
-      return { demands: [isState("locked"), ofOrder, lockRuns, ...ofAsker], set: FREE };
+      return { demands: [...asRead(row), lockRuns, ...ofAsker], set: FREE };
     case "revert":
-      return { demands: [isState("used"), ofOrder, ...ofAsker], set: FREE };
+      return { demands: [...asRead(row), ...ofAsker], set: FREE };
     case "confirm": {
       const runs = step.state === "locked" ? [lockRuns] : [];
-      return { demands: [isState(step.state), ofOrder, ...runs], set: { byService: true } };
+      return { demands: [...asRead(row), ...runs], set: { byService: true } };
     }
     case "lock": {
       const lockedUntil = secondsFromNow(step.ttlSeconds);
@@ -56,7 +74,7 @@ function updateOf(step: Step, { orderSn, byService }: Taker): { demands: SQL[]; 
     case "use": {
       const { amounts, counted } = step;
       return {
-        demands: step.from === "locked" ? [isState("locked"), ofOrder, lockRuns] : canBeTaken,
+        demands: step.from === "locked" ? [...asRead(row), lockRuns] : canBeTaken,
         set: {
           ...{ state: "used", orderSn, lockedUntil: null, reserved: counted, ...marked },
           ...{ originalAmount: amounts.original, discountAmount: amounts.discount },
@@ -67,18 +85,21 @@ function updateOf(step: Step, { orderSn, byService }: Taker): { demands: SQL[]; 
   }
 }
 
-/** False when the coupon is no longer as the step demands; nothing has changed then. Throws MySQL's error. */
+/**
+ * Takes a step of a coupon as it was read. False when it is no longer as the step demands; nothing has changed then.
+ * Throws MySQL's error.
+ */
 export async function takeStep(
   tx: Transaction,
-  coupon: CouponPlace & { readonly userId: number },
+  row: CouponRow,
   step: Step,
   taker: Taker,
 ): Promise<boolean> {
-  const { demands, set } = updateOf(step, taker);
+  const { demands, set } = updateOf(row, step, taker);
   const [result] = await tx
     .update(coupons)
     .set(set)
-    .where(and(...isAt(coupon), eq(coupons.userId, coupon.userId), ...demands));
+    .where(and(...isAt(row), eq(coupons.userId, row.userId), ...demands));
   return result.affectedRows === 1;
 }
 

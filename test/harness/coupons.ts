@@ -1,7 +1,7 @@
 // Coupons for tests of what becomes of them: templates and coupons are put into MySQL as the ledger's worker does
 // it, and a check holds all that MySQL has of them against each other.
 
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Wish } from "../../src/coupons/plan.ts";
 import { type Coupons, createCoupons, type Outcome } from "../../src/coupons/service.ts";
 import { coupons, couponUsageLogs, templateUsers } from "../../src/coupons/table.ts";
@@ -10,6 +10,7 @@ import { limits } from "../../src/limits.ts";
 import { templates } from "../../src/templates/table.ts";
 import { inParallel } from "./http.ts";
 import { freshDatabase, stopLater } from "./servers.ts";
+import { untilSomebodyWaits } from "./waits.ts";
 
 type Template = typeof templates.$inferInsert;
 
@@ -23,14 +24,42 @@ export interface Shop {
   readonly coupons: Coupons;
 }
 
+const shopOn = (db: Database): Shop => ({
+  db,
+  coupons: createCoupons({ db, wallet: { isPending: () => Promise.resolve(false) } }),
+});
+
 /** A process that changes coupons, with a pool of its own. */
 export function openShop(databaseUrl: string): Shop {
   const { db, close } = openPool(databaseUrl, limits.mysqlPoolConnections);
   stopLater(close);
-  return {
-    db,
-    coupons: createCoupons({ db, wallet: { isPending: () => Promise.resolve(false) } }),
-  };
+  return shopOn(db);
+}
+
+/**
+ * A moment between reading and changing, for tests: while `ask` waits for a coupon that it has read, `meanwhile`
+ * changes it, in a transaction that had it first.
+ */
+export async function changeMeanwhile<Result>(
+  { db }: Shop,
+  coupon: TestCoupon,
+  ask: () => Promise<Result>,
+  meanwhile: (shop: Shop) => Promise<unknown>,
+): Promise<Result> {
+  let asked: Promise<Result> | undefined;
+  await db.transaction(async (tx) => {
+    // By the index that changes take to it, or it and a change that waits would wait for each other.
+    const { userId, templateId: saleId, grantNo } = coupon;
+    const place = [eq(coupons.saleId, saleId), eq(coupons.grantNo, grantNo)];
+    await tx
+      .update(coupons)
+      .set({ state: sql`${coupons.state}` })
+      .where(and(...place, eq(coupons.userId, userId)));
+    asked = ask();
+    await untilSomebodyWaits(db);
+    await meanwhile(shopOn(tx as unknown as Database));
+  });
+  return asked as Promise<Result>;
 }
 
 /** Makes a template of 500 off without limits, changed by `fields`; returns its id. */
@@ -45,6 +74,7 @@ export interface TestCoupon {
   readonly code: string;
   readonly userId: number;
   readonly templateId: number;
+  readonly grantNo: number;
 }
 
 interface CouponOptions {
@@ -67,7 +97,7 @@ export async function makeCoupon(
     ...{ code, userId, saleId: templateId, grantNo, templateId, grantedAt: inMs(0) },
     expiresAt: expiresInMs === undefined ? null : inMs(expiresInMs),
   });
-  return { id: `${templateId}-${grantNo}`, code, userId, templateId };
+  return { id: `${templateId}-${grantNo}`, code, userId, templateId, grantNo };
 }
 
 /** Gives as many coupons, all to one user or each to another; no more at a time than the pool lets in. */
@@ -147,13 +177,20 @@ export const letExpire = (db: Database, { id }: TestCoupon) =>
     .set({ expiresAt: sql`UTC_TIMESTAMP(3) - INTERVAL 1 SECOND` })
     .where(eq(coupons.id, id));
 
-/** A coupon's history, oldest first: "lock order-1". */
-export async function historyOf(db: Database, { id }: TestCoupon): Promise<string[]> {
-  const lines = await db
+const linesOf = (db: Database, { id }: TestCoupon) =>
+  db
     .select()
     .from(couponUsageLogs)
     .where(eq(couponUsageLogs.couponId, id))
     .orderBy(couponUsageLogs.id);
+
+/** What the lines of a coupon's history say that was taken off, oldest first; those that say nothing are left out. */
+export const discountsOf = async (db: Database, coupon: TestCoupon): Promise<number[]> =>
+  (await linesOf(db, coupon)).flatMap(({ discountAmount }) => discountAmount ?? []);
+
+/** A coupon's history, oldest first: "lock order-1". */
+export async function historyOf(db: Database, coupon: TestCoupon): Promise<string[]> {
+  const lines = await linesOf(db, coupon);
   return lines.map(({ action, orderSn }) => (orderSn === null ? action : `${action} ${orderSn}`));
 }
 
@@ -188,7 +225,7 @@ export async function assertConsistent(db: Database, templateId: number): Promis
   const held = new Map<number, number>();
   let [reserved, spent] = [0, 0];
   for (const row of rows) {
-    const { state, orderSn } = replay(await historyOf(db, { ...row }));
+    const { state, orderSn } = replay(await historyOf(db, row));
     if (state !== row.state || orderSn !== row.orderSn)
       throw new Error(`the history of ${row.id} says ${state} ${orderSn}, its row ${row.state}`);
     if (state === "locked" || state === "used") {

@@ -112,13 +112,6 @@ export async function counterOf(db: Database, saleId: number) {
   return row;
 }
 
-/** Until some connection waits for a row that another one has locked; nobody else uses this server now. */
-export const untilSomebodyWaits = (db: Database) =>
-  until("a connection to wait for a lock", async () => {
-    const [rows] = await db.execute(sql`SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'`);
-    return Number((rows as unknown as { Value: string }[])[0]?.Value) > 0;
-  });
-
 /** A connection to a new database, for the whole test file. */
 export async function connectToFresh(): Promise<DatabaseConnection & { readonly url: string }> {
   const { url } = await freshDatabase();

@@ -97,13 +97,33 @@ export const couponMutants: readonly Mutant[] = [
       },
       {
         path: "src/coupons/steps.ts",
-        edit: replace("[eq(coupons.byService, false)]", "[ofOrder]"),
+        edit: replace(
+          "byService ? [] : [eq(coupons.byService, false)]",
+          "byService ? [] : [isState(row.stored)]",
+        ),
       },
     ],
     caughtBy: {
       file: "test/coupons.test.ts",
       title:
         "locked or used its owner cannot undo, also by using the service's lock first; the service can",
+    },
+  },
+  {
+    name: "give-back-as-read",
+    what: "what was read of a use is given back, whichever use there is by then",
+    edits: [
+      {
+        path: "src/coupons/steps.ts",
+        edit: replace(
+          "  isStill(coupons.usedAt, usedAt),\n  eq(coupons.reserved, reserved),\n",
+          "",
+        ),
+      },
+    ],
+    caughtBy: {
+      file: RACES,
+      title: "a revert that has waited gives back what the order has now, not what it had before",
     },
   },
   {
