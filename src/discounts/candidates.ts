@@ -3,7 +3,7 @@
 
 import { mustShareCurrency } from "./currency.ts";
 import { eligiblePlaces, mustHaveItems, type Places, placesOf } from "./eligibility.ts";
-import type { Held, Item, Order } from "./order.ts";
+import type { Held, Item, Order, Terms } from "./order.ts";
 import type { Reason, UnappliedCoupon } from "./outcome.ts";
 import { explained } from "./sentences.ts";
 import { compareApplication, compareText } from "./sequence.ts";
@@ -12,15 +12,19 @@ import { mustHaveRoom } from "./uses.ts";
 import { mustBeUsable } from "./validity.ts";
 import { worth } from "./worth.ts";
 
-/** A coupon that applies to the order by itself. */
-export interface Candidate {
-  readonly held: Held;
+/** What coupons of some terms do to an order that they apply to. */
+interface Fit {
   /** The lines that it is for, ascending. */
   readonly places: readonly number[];
-  /** What it takes off when it is the only coupon, at least 1. No combination makes it take off more. */
+  /** What one takes off when it is the only coupon, at least 1. No combination makes it take off more. */
   readonly alone: number;
-  /** Alike for coupons that do the same to this order in every combination: these may stand for each other. */
+  /** Alike for coupons that do the same to this order, also of several templates. */
   readonly kind: string;
+}
+
+/** A coupon that applies to the order by itself. */
+export interface Candidate extends Fit {
+  readonly held: Held;
 }
 
 export interface Line {
@@ -49,24 +53,23 @@ function compareItems(a: Item, b: Item): number {
   );
 }
 
-function kindOf({ terms }: Held, places: readonly number[]): string {
+function kindOf(terms: Terms, places: readonly number[]): string {
   const { type, faceValue, basisPoints, discountMax, stacking, stackingGroup } = terms;
   const hasThreshold = terms.minimumSpend > 0;
   const facts = [type, faceValue, basisPoints, discountMax, hasThreshold, stacking, stackingGroup];
   return JSON.stringify([...facts, type === "free_shipping" ? [] : places]);
 }
 
-function examine(held: Held, order: Order, where: Where, now: Date): Candidate | Reason {
-  const { terms } = held;
-  const unusable = mustBeUsable(held, now) ?? mustHaveRoom(held) ?? mustShareCurrency(terms, order);
-  if (unusable) return unusable;
+function fitOf(terms: Terms, order: Order, where: Where): Fit | Reason {
+  const foreign = mustShareCurrency(terms, order);
+  if (foreign) return foreign;
   const places = eligiblePlaces(terms, where.places);
   const eligible = places.reduce((sum, place) => sum + (where.lines[place]?.amount ?? 0), 0);
   const unfit = mustReachMinimum(terms, eligible) ?? mustHaveItems(terms, places);
   if (unfit) return unfit;
   const alone = worth(terms, eligible, order.shippingFee);
   if (alone === 0) return { code: "nothing_to_discount" };
-  return { held, places, alone, kind: kindOf(held, places) };
+  return { places, alone, kind: kindOf(terms, places) };
 }
 
 interface Where {
@@ -80,11 +83,18 @@ export function prepare(order: Order, coupons: readonly Held[], now: Date): Prep
     .map((item, index) => ({ item, index, amount: item.quantity * item.unitPrice }))
     .sort((a, b) => compareItems(a.item, b.item));
   const where = { lines, places: placesOf(lines.map(({ item }) => item)) };
+  // Coupons of one template share its terms, and the lists in these are long.
+  const fits = new Map<Terms, Fit | Reason>();
+  const fit = (terms: Terms): Fit | Reason => {
+    const known = fits.get(terms) ?? fitOf(terms, order, where);
+    fits.set(terms, known);
+    return known;
+  };
   const candidates: Candidate[] = [];
   const unapplied: UnappliedCoupon[] = [];
   for (const held of coupons) {
-    const found = examine(held, order, where, now);
-    if ("held" in found) candidates.push(found);
+    const found = mustBeUsable(held, now) ?? mustHaveRoom(held) ?? fit(held.terms);
+    if ("places" in found) candidates.push({ held, ...found });
     else unapplied.push({ code: held.code, applied: false, reason: explained(found) });
   }
   return {

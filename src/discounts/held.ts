@@ -1,17 +1,29 @@
-// Somebody's coupons as MySQL has them, with what their templates say and how many of each may still be used.
+// Somebody's coupons with what their templates say and how many of each may still be used: what is calculated with.
 
-import { and, asc, count, eq, inArray, or, type SQL, sql } from "drizzle-orm";
+import { and, count, eq, inArray, or, sql } from "drizzle-orm";
 import { mostOffAnyOrder } from "../coupons/most.ts";
-import { isOver, lockRuns } from "../coupons/row.ts";
+import { lockRuns } from "../coupons/row.ts";
 import { coupons } from "../coupons/table.ts";
 import type { Database } from "../db/client.ts";
 import { factsOf, type TemplateRow } from "../templates/facts.ts";
 import { templates } from "../templates/table.ts";
 import type { Held } from "./order.ts";
 
+/** A coupon by itself, as its row has it or is going to have it. */
+export interface CouponFacts
+  extends Pick<Held, "code" | "templateId" | "state" | "lockedUntil" | "validFrom" | "expiresAt"> {
+  /** The order that has it locked. */
+  readonly orderSn: string | null;
+  /** What its lock holds of the template's budget. */
+  readonly reserved: number;
+  /** False: granted a moment ago, and not a row yet. */
+  readonly recorded: boolean;
+}
+
 /** A coupon to calculate with, and what to show of it. */
 export interface Found extends Held {
   readonly templateName: string;
+  readonly recorded: boolean;
 }
 
 export interface Wallet {
@@ -26,48 +38,57 @@ export interface Asked {
   readonly orderSn?: string | undefined;
 }
 
-const columns = {
+/** The columns of what a coupon is by itself. */
+export const factColumns = {
   code: coupons.code,
-  state: sql<Held["state"]>`${coupons.state}`,
+  templateId: coupons.templateId,
+  state: sql<Held["state"]>`${coupons.state}`.as("state"),
   lockedUntil: coupons.lockedUntil,
   validFrom: coupons.validFrom,
   expiresAt: coupons.expiresAt,
   orderSn: coupons.orderSn,
   reserved: coupons.reserved,
-  template: templates,
-  now: sql`UTC_TIMESTAMP(3)`.mapWith(coupons.grantedAt),
 };
 
-const select = (db: Database, where: SQL | undefined) =>
-  db
-    .select(columns)
-    .from(coupons)
-    .innerJoin(templates, eq(templates.id, coupons.templateId))
-    .where(where);
+/** A user's coupons of these codes that are rows; the others are left out. Throws MySQL's error. */
+export async function readByCode(
+  db: Database,
+  userId: number,
+  codes: readonly string[],
+): Promise<CouponFacts[]> {
+  if (codes.length === 0) return [];
+  const named = and(eq(coupons.userId, userId), inArray(coupons.code, [...codes]));
+  const rows = await db.select(factColumns).from(coupons).where(named);
+  return rows.map((row) => ({ ...row, recorded: true }));
+}
 
-type Row = Awaited<ReturnType<typeof select>>[number];
+const readTemplates = (db: Database, ids: readonly number[]) =>
+  db
+    .select({ template: templates, now: sql`UTC_TIMESTAMP(3)`.mapWith(coupons.grantedAt) })
+    .from(templates)
+    .where(inArray(templates.id, [...ids]));
 
 /** How many coupons of each template with a limit the user has locked or used. A lock that ran out counts no more. */
 async function usesOf(
   db: Database,
   userId: number,
-  rows: readonly Row[],
+  all: readonly TemplateRow[],
 ): Promise<Map<number, number>> {
-  const limited = rows.flatMap(({ template }) => (template.userLimit === null ? [] : template.id));
+  const limited = all.flatMap(({ id, userLimit }) => (userLimit === null ? [] : id));
   if (limited.length === 0) return new Map();
   const inUse = or(eq(coupons.state, "used"), and(eq(coupons.state, "locked"), lockRuns));
   const counted = await db
     .select({ templateId: coupons.templateId, uses: count() })
     .from(coupons)
-    .where(
-      and(eq(coupons.userId, userId), inArray(coupons.templateId, [...new Set(limited)]), inUse),
-    )
+    .where(and(eq(coupons.userId, userId), inArray(coupons.templateId, limited), inUse))
     .groupBy(coupons.templateId);
   return new Map(counted.map(({ templateId, uses }) => [templateId, uses]));
 }
 
-const runs = ({ state, lockedUntil, now }: Row): boolean =>
-  state === "locked" && lockedUntil !== null && lockedUntil > now;
+const runs = (
+  { state, lockedUntil }: Pick<CouponFacts, "state" | "lockedUntil">,
+  now: Date,
+): boolean => state === "locked" && lockedUntil !== null && lockedUntil > now;
 
 /** For how many coupons the budget has room, each with what a lock sets aside for it; `freed` is so already. */
 function budgetUsesLeft(template: TemplateRow, freed: number): number | null {
@@ -78,65 +99,33 @@ function budgetUsesLeft(template: TemplateRow, freed: number): number | null {
   return each === 0 ? null : Math.floor((budget - budgetReserved - budgetSpent + freed) / each);
 }
 
-async function walletOf(
+/** Joins coupons of a user with their templates; those whose template is gone are left out. Throws MySQL's error. */
+export async function heldOf(
   db: Database,
   { userId, orderSn: order }: Asked,
-  rows: readonly Row[],
+  all: readonly CouponFacts[],
 ): Promise<Wallet> {
-  const uses = await usesOf(db, userId, rows);
-  // A lock that ran out holds nothing any more, whether or not the budget's counters know it yet.
-  const lapsed = Map.groupBy(
-    rows.filter((row) => row.state === "locked" && !runs(row)),
-    ({ template }) => template.id,
+  const byTemplate = Map.groupBy(all, ({ templateId }) => templateId);
+  if (byTemplate.size === 0) return { found: [], now: undefined };
+  const read = await readTemplates(db, [...byTemplate.keys()]);
+  const uses = await usesOf(
+    db,
+    userId,
+    read.map(({ template }) => template),
   );
-  const found = rows.map((row): Found => {
-    const { template, now: _, orderSn, reserved: __, ...coupon } = row;
-    const { id, name, state: ___, userLimit, ...terms } = factsOf(template);
-    const freed = (lapsed.get(id) ?? []).reduce((sum, { reserved }) => sum + reserved, 0);
-    return {
-      ...coupon,
-      lockedByOrder: order !== undefined && orderSn === order && runs(row),
-      ...{ templateId: id, templateName: name, terms },
+  const found = read.flatMap(({ template, now }) => {
+    const { id, name: templateName, state: _, userLimit, ...terms } = factsOf(template);
+    const ofTemplate = byTemplate.get(id) ?? [];
+    // A lock that ran out holds nothing any more, whether or not the budget's counters know it yet.
+    const freed = ofTemplate.reduce((sum, one) => sum + (runs(one, now) ? 0 : one.reserved), 0);
+    const room = {
       usesLeft: userLimit === null ? null : userLimit - (uses.get(id) ?? 0),
       budgetUsesLeft: budgetUsesLeft(template, freed),
     };
+    return ofTemplate.map(({ orderSn, reserved: __, ...coupon }): Found => {
+      const lockedByOrder = order !== undefined && orderSn === order && runs(coupon, now);
+      return { ...coupon, templateName, terms, lockedByOrder, ...room };
+    });
   });
-  return { found, now: rows[0]?.now };
-}
-
-/** A user's coupons of these codes; codes that the user does not have are left out. Throws MySQL's error. */
-export async function readByCode(
-  db: Database,
-  asked: Asked,
-  codes: readonly string[],
-): Promise<Wallet> {
-  if (codes.length === 0) return { found: [], now: undefined };
-  const named = and(eq(coupons.userId, asked.userId), inArray(coupons.code, [...codes]));
-  return walletOf(db, asked, await select(db, named));
-}
-
-/**
- * A user's coupons that are not used up or over, those that expire first, at most `most`; what the order has locked
- * is not over before its lock. Throws MySQL's error.
- */
-export async function readOpen(db: Database, asked: Asked, most: number): Promise<Wallet> {
-  const { userId, orderSn } = asked;
-  const ownLock =
-    orderSn === undefined
-      ? undefined
-      : and(eq(coupons.state, "locked"), eq(coupons.orderSn, orderSn), lockRuns);
-  const open = and(
-    eq(coupons.userId, userId),
-    inArray(coupons.state, ["unused", "locked"]),
-    or(sql`NOT ${isOver}`, ownLock),
-  );
-  const rows = await select(db, open)
-    .orderBy(
-      sql`${coupons.expiresAt} IS NULL`,
-      asc(coupons.expiresAt),
-      asc(coupons.saleId),
-      asc(coupons.grantNo),
-    )
-    .limit(most);
-  return walletOf(db, asked, rows);
+  return { found, now: read[0]?.now };
 }

@@ -63,6 +63,8 @@ export interface UnappliedCoupon {
   readonly reason: Explained;
 }
 
+export type CouponOutcome = AppliedCoupon | UnappliedCoupon;
+
 export interface Share {
   readonly code: string;
   readonly discount: number;
@@ -93,7 +95,7 @@ export interface Computed {
   /** What is to be paid: `original` less `discount`. */
   readonly final: number;
   /** First those that were applied, in that sequence, then the others by code. */
-  readonly coupons: readonly (AppliedCoupon | UnappliedCoupon)[];
+  readonly coupons: readonly CouponOutcome[];
   readonly items: readonly ItemOutcome[];
 }
 

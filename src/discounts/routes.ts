@@ -29,7 +29,7 @@ const askForThem = createRoute({
   ...{ method: "post", path: "/v1/coupons/available", tags },
   summary: "Show what one's coupons could take off an order, and the best combination",
   description:
-    "All coupons that are neither used nor over, those that expire first at the top. Nothing is locked or used.",
+    "All coupons that are neither used nor over, those that expire first at the top; of those of one template that do the same, as many as one order can use, and how many more there are. Nothing is locked or used.",
   request: jsonBody(availableSchema),
   responses: {
     200: jsonAnswer(offersSchema, "Each coupon by itself, and the best of them together."),
@@ -68,8 +68,8 @@ export const discountRoutes = ({ discounts, edge }: { discounts: Discounts; edge
         { userId: owner, orderSn },
         order,
       );
-      const coupons = offers.map(({ code, templateId, templateName, expiresAt, alone }) => ({
-        code,
+      const coupons = offers.map(({ templateId, templateName, expiresAt, alone, ...shown }) => ({
+        ...shown,
         template: { id: templateId, name: templateName },
         expiresAt: expiresAt?.toISOString() ?? null,
         ...alone,

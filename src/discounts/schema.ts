@@ -105,6 +105,11 @@ const reason = z
   })
   .openapi("WhyNot", { description: "Why a coupon takes nothing off, and what would change it." });
 
+const recorded = z.literal(false).optional().openapi({
+  description:
+    "Only of a coupon that was granted a moment ago and is not written down yet: a lock has to wait for that.",
+});
+
 const amounts = {
   currency: currencySchema,
   original: money.openapi({ description: "All items and the shipping fee, minor units." }),
@@ -115,6 +120,7 @@ const amounts = {
     .array(
       z.object({
         code,
+        recorded,
         applied: z.boolean(),
         discount: money.optional().openapi({ description: "Of a coupon that was applied." }),
         reason: reason.optional().openapi({ description: "Of a coupon that was not." }),
@@ -154,13 +160,18 @@ export const offersSchema = z
         code,
         template: z.object({ id: idSchema, name: z.string() }),
         expiresAt: timeSchema.nullable(),
+        recorded,
+        more: z.int().min(0).openapi({
+          description:
+            "How many others of this template stand behind it that do the same to this order, and are not listed.",
+        }),
         applies: z.boolean(),
         discount: money.optional().openapi({ description: "As the only coupon, if it applies." }),
         reason: reason.optional().openapi({ description: "If it does not apply." }),
       }),
     ),
     hasMore: z.boolean().openapi({
-      description: `True: only the ${limits.discountCouponsMax} coupons that expire first were looked at.`,
+      description: `True: the user has more kinds of coupons (of one template, in one state) than the ${limits.discountPilesMax} that were looked at, those first that may apply to this order.`,
     }),
     best: z
       .object({
@@ -168,7 +179,7 @@ export const offersSchema = z
         codes: z.array(code).readonly(),
         exact: z.boolean().openapi({
           description:
-            "True: no combination takes off more. False: there were too many to try them all; this is the best of those that were.",
+            "True: no combination takes off more. False: there were too many coupons to try all combinations; this is the best of those that were tried.",
         }),
       })
       .openapi({ description: "The combination that takes off most." }),

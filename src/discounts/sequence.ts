@@ -8,9 +8,11 @@ import type { Held, Terms } from "./order.ts";
 
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+type Ending = Pick<Held, "code" | "expiresAt">;
+
 /** Which of two coupons expires first; what never expires is last. Of equals the code decides. */
-export const compareExpiry = (a: Held, b: Held): number => {
-  const at = ({ expiresAt }: Held) => expiresAt?.getTime() ?? Number.MAX_SAFE_INTEGER;
+export const compareExpiry = (a: Ending, b: Ending): number => {
+  const at = ({ expiresAt }: Ending) => expiresAt?.getTime() ?? Number.MAX_SAFE_INTEGER;
   return at(a) - at(b) || compareText(a.code, b.code);
 };
 

@@ -36,7 +36,7 @@ export const apiLimits = {
   orderQuantityMax: 100_000,
   orderAmountMax: 100_000_000_000,
   discountCodesMax: 20,
-  discountCouponsMax: 50,
+  discountPilesMax: 100,
   discountReasonIdsMax: 10,
   // Items looked at in the search for the best combination: some 10 ms.
   discountSearchItemsMax: 1_000_000,

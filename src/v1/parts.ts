@@ -83,7 +83,7 @@ export function createV1Parts(deps: PartsDeps) {
     v1: createV1({
       ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons, v1Grab },
       ...{ templateStore, flash, views, stats, events },
-      discounts: createDiscounts({ db, clock }),
+      discounts: createDiscounts({ db, pending, clock }),
     }),
     events,
     salesNotWarm: () => saleParts.notWarm(),
