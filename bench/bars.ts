@@ -123,12 +123,15 @@ function judgeCache({ cache }: Results): Bar[] {
 }
 
 function judgeDiscounts({ discounts }: Results): Bar[] {
-  const micros = (what: "calculate" | "best") =>
-    discounts.filter((one) => one.what === what).map((one) => one.micros);
-  const best = micros("best").map((value) => value / 1_000);
+  const of = (what: "calculate" | "best", coupons: number) =>
+    discounts.filter((one) => one.what === what && one.coupons === coupons);
+  const calculated = of("calculate", 5).map(({ micros }) => micros);
+  const best = of("best", 20).map(({ micros }) => micros / 1_000);
+  const hardest = of("best", 100).map(({ worstMicros }) => worstMicros / 1_000);
   return [
-    ...atMost("discounts of 5 coupons for 20 items", micros("calculate"), 300, 60, "µs"),
+    ...atMost("discounts of 5 coupons for 20 items", calculated, 300, 60, "µs"),
     ...atMost("best combination of 20 coupons", best, 5, 2, "ms"),
+    ...atMost("the same of 100 for 100 items, ended", hardest, 20, 10, "ms"),
   ];
 }
 

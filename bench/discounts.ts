@@ -16,6 +16,8 @@ export interface DiscountFigure {
 }
 
 const ITEMS = 20;
+/** What is too much for the search: it has to end in time. */
+const HARD = { shape: "amounts that are hard to tell apart", coupons: 100, items: 100 } as const;
 const ORDERS = 24;
 const WARM_UP_CALLS = 400;
 const CALLS = { calculate: 200, best: 20 } as const;
@@ -38,6 +40,8 @@ const PLAIN: Terms = {
 };
 const someGoods = (roll: Dice, most: number): string[] =>
   Array.from({ length: 1 + roll(most) }, () => `g${roll(ITEMS)}`);
+const hardGoods = (roll: Dice): string[] =>
+  Array.from({ length: HARD.items / 5 }, () => `g${roll(HARD.items)}`);
 const percent = (roll: Dice, goods: string[]): Partial<Terms> => ({
   ...{ type: "percent_off", basisPoints: 1_000 + roll(6_000), goods },
   discountMax: roll(2) ? 2_000 + roll(20_000) : null,
@@ -71,15 +75,26 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
 };
 
-function orderOf(shape: Shape, count: number, seed: number): { order: Order; held: Held[] } {
+const hard: Shape = (roll, _, total) => ({
+  faceValue: Math.floor(total / 9) + roll(total / 20),
+  goods: hardGoods(roll),
+});
+
+/** How many there are of what. */
+interface Size {
+  readonly coupons: number;
+  readonly items: number;
+}
+
+function orderOf(shape: Shape, size: Size, seed: number): { order: Order; held: Held[] } {
   const roll = dice(seed);
-  const items = Array.from({ length: ITEMS }, (_, i) => ({
+  const items = Array.from({ length: size.items }, (_, i) => ({
     ...{ goods: `g${i}`, category: `c${i % 5}`, quantity: 1 + roll(3) },
     unitPrice: 100 + roll(20_000),
   }));
   const total = items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
   const held = Array.from(
-    { length: count },
+    { length: size.coupons },
     (_, place): Held => ({
       ...{
         code: `C${place}`,
@@ -101,10 +116,14 @@ function microsPerCall(call: () => unknown, calls: number): number {
   return (user + system) / calls;
 }
 
-function measure(what: DiscountFigure["what"], shape: string, coupons: number): DiscountFigure {
-  const orders = Array.from({ length: ORDERS }, (_, i) =>
-    orderOf(SHAPES[shape] as Shape, coupons, i + 1),
-  );
+function measure(
+  what: DiscountFigure["what"],
+  shape: string,
+  terms: Shape | undefined,
+  size: Size,
+): DiscountFigure {
+  if (!terms) throw new Error(`there is no shape ${shape}`);
+  const orders = Array.from({ length: ORDERS }, (_, i) => orderOf(terms, size, i + 1));
   const compute = what === "best" ? bestCombination : calculate;
   for (let i = 0; i < WARM_UP_CALLS; i += 1) {
     const { order, held } = orders[i % ORDERS] as (typeof orders)[number];
@@ -114,13 +133,17 @@ function measure(what: DiscountFigure["what"], shape: string, coupons: number): 
     microsPerCall(() => compute(order, held, NOW), CALLS[what]),
   );
   const micros = all.reduce((sum, one) => sum + one, 0) / all.length;
-  return { what, shape, coupons, items: ITEMS, micros, worstMicros: Math.max(...all) };
+  const { coupons, items } = size;
+  return { what, shape, coupons, items, micros, worstMicros: Math.max(...all) };
 }
 
 /** Takes seconds. `calculate` only in shapes that no rule refuses: a refusal costs nearly nothing. */
 export const measureDiscounts = (): DiscountFigure[] => [
   ...["amounts for all", "amounts that exhaust the order", "amounts for some goods"].map((shape) =>
-    measure("calculate", shape, 5),
+    measure("calculate", shape, SHAPES[shape], { coupons: 5, items: ITEMS }),
   ),
-  ...Object.keys(SHAPES).map((shape) => measure("best", shape, 20)),
+  ...Object.keys(SHAPES).map((shape) =>
+    measure("best", shape, SHAPES[shape], { coupons: 20, items: ITEMS }),
+  ),
+  measure("best", HARD.shape, hard, HARD),
 ];
