@@ -79,6 +79,26 @@ describe("recorded.lua", () => {
     expect(await seen()).toEqual(["5", []]);
   });
 
+  test.each([
+    ["count", "recorded"],
+    ["grants", "granted"],
+  ])("a sale whose %s is no number is left to recovery", async (_, field) => {
+    const { saleId, keys, tell, seen } = await sold(5, 3);
+    await redis.hset(keys.sale, field, "x");
+    const before = await seen();
+    expect(await tell(5)).toBe("missing");
+    expect(await seen()).toEqual(before);
+    await redis.hdel(keys.sale, field);
+    expect(await tell(5)).toBe("missing");
+    expect(await redis.smembers(keys.unrecorded)).toEqual([String(saleId)]);
+  });
+
+  test("so is a key of another type", async () => {
+    const { keys, tell } = await sold(5, 3);
+    await redis.set(keys.sale, "x");
+    expect(await tell(5)).toBe("missing");
+  });
+
   test("a sale that is not here is not made by it", async () => {
     const { saleId, keys } = await newSale();
     expect(await run("recorded", [keys.sale, keys.unrecorded], saleId, 3)).toBe("missing");

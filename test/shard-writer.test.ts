@@ -108,6 +108,39 @@ describe("one writer", () => {
     expect(await context.redis.xlen(ledger)).toBe(entries);
   });
 
+  test("records on when Redis takes no writes, and tells it afterwards", async () => {
+    const { context, writers } = await rig.startProcess();
+    const saleId = await sell(context);
+    const replicasMin = (count: string) =>
+      context.redis.config("SET", "min-replicas-to-write", count);
+    await replicasMin("1");
+    try {
+      await writers[shardOf(saleId)]?.claim();
+      await until("the row", async () => (await rowsOf(rig.db, saleId)).length === 1);
+      expect(await context.redis.hget(saleKeys(saleId).sale, "recorded")).toBe("0");
+    } finally {
+      await replicasMin("0");
+    }
+    await untilRecorded(context, saleId);
+  });
+
+  test.each([
+    ["lacks a counter", (key: string) => ["HDEL", key, "recorded"]],
+    ["is of another type", (key: string) => ["SET", key, "x"]],
+  ])("goes on when one of its sales %s in Redis", async (_, damage) => {
+    const { context, writers } = await rig.startProcess();
+    const damaged = await sell(context);
+    let other = await sell(context);
+    while (shardOf(other) !== shardOf(damaged)) other = await sell(context);
+    const [command = "", ...args] = damage(saleKeys(damaged).sale);
+    await context.redis.call(command, ...args);
+    await writers[shardOf(other)]?.claim();
+    await untilRecorded(context, other);
+    await win(context, other, 2);
+    await untilRecorded(context, other, 2);
+    expect(await rowsOf(rig.db, damaged)).toEqual([[1, 1]]);
+  });
+
   test("tells Redis what a predecessor had committed and not told", async () => {
     const { context, writers } = await rig.startProcess();
     const saleId = await sell(context);

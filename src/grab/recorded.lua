@@ -7,13 +7,19 @@
 --
 -- KEYS   1 sale (hash)   2 unrecorded (set)
 -- ARGV   1 sale id   2 recorded, cumulative
--- Reply  "missing" (the sale is not here), "behind" (grants are still to come), "level"
+-- Reply  "missing" (the sale is not here, or not whole), "behind" (grants are still to come), "level"
 local sale, unrecorded = KEYS[1], KEYS[2]
 local sale_id, reported = ARGV[1], tonumber(ARGV[2])
 
+-- What is damaged is for recovery; an error would keep the other sales waiting. NaN fails here as well.
+local function count(text)
+  local value = tonumber(text)
+  return value and value % 1 == 0 and value >= 0 and value < 2 ^ 53 and value or nil
+end
+if redis.call("TYPE", sale).ok ~= "hash" then return "missing" end
 local facts = redis.call("HMGET", sale, "granted", "recorded")
-if not facts[1] then return "missing" end
-local granted, recorded = tonumber(facts[1]), tonumber(facts[2])
+local granted, recorded = count(facts[1]), count(facts[2])
+if not (granted and recorded) then return "missing" end
 -- A message that comes late must not take back what a newer one said.
 if reported > recorded then
   recorded = reported

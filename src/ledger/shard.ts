@@ -198,11 +198,10 @@ export class ShardWriter {
       const tooLong = AbortSignal.timeout(limits.redisConnectTimeoutMs);
       await once(reader, "ready", { signal: AbortSignal.any([this.#stop.signal, tooLong]) });
     }
-    if (this.#untold.size > 0) await this.#tellRedis();
     const entries = await readStream(reader, this.shard, this.#cursor, limits.streamBlockMs);
-    if (entries.length === 0) return true;
-    this.#oldestReadAt = Number(entries[0]?.id.split("-")[0]);
-    if (!fillsBatch(entries)) {
+    const [oldest] = entries;
+    if (oldest) this.#oldestReadAt = Number(oldest.id.split("-")[0]);
+    if (oldest && !fillsBatch(entries)) {
       // A little patience makes few large transactions out of many small ones.
       await pause(limits.batchDelayMs, this.#stop.signal);
       entries.push(
@@ -213,7 +212,7 @@ export class ShardWriter {
       if (!(await this.#write(connection, batch))) return false;
     }
     this.#oldestReadAt = undefined;
-    await this.#tellRedis();
+    if (oldest || this.#untold.size > 0) await this.#tellRedis();
     return true;
   }
 
@@ -242,7 +241,10 @@ export class ShardWriter {
     return true;
   }
 
-  /** Tells Redis what MySQL has, and trims the stream behind the cursor, less what is to be kept. */
+  /**
+   * Tells Redis what MySQL has, and trims the stream behind the cursor, less what is to be kept. A Redis that takes no
+   * writes now can be read all the same: what it has not been told it is told later. A fence is thrown.
+   */
   async #tellRedis(): Promise<void> {
     const { recorded } = this.#scripts;
     const { ledger } = shardKeys(this.shard);
@@ -258,15 +260,19 @@ export class ShardWriter {
       keepMs === 0 ? this.#cursor : `${Math.max(0, Math.min(cursorMs, Date.now() - keepMs))}-0`;
     pipeline.xtrim(ledger, "MINID", "=", minId);
     const replies = (await pipeline.exec()) ?? [];
-    const failure = replies.find(([error]) => error)?.[0];
-    if (failure && isFence(failure)) {
-      this.hooks.onFence(this.shard, failure.message);
-      throw failure;
+    const failures = replies.flatMap(([error]) => error ?? []);
+    const fence = failures.find(isFence);
+    if (fence) {
+      this.hooks.onFence(this.shard, fence.message);
+      throw fence;
     }
-    if (failure) throw failure;
-    for (const [saleId, granted] of told) {
-      if (this.#untold.get(saleId) === granted) this.#untold.delete(saleId);
+    for (const [index, [saleId, granted]] of told.entries()) {
+      const heard = replies[index]?.[0] === null;
+      if (heard && this.#untold.get(saleId) === granted) this.#untold.delete(saleId);
     }
+    const [failure] = failures;
+    if (failure)
+      this.context.log.warn({ shard: this.shard, reason: failure.message }, "redis is told later");
   }
 
   /** A fresh connection with the lease, or undefined when the lease is gone. */

@@ -66,7 +66,7 @@ export const ledgerMutants: readonly Mutant[] = [
         edit: replace(
           "for (const batch of batchesOf(entries)) {",
           `const lastRead = \`\${Number(entries.at(-1)?.id.split("-")[0]) + 1}-0\`;
-    await this.context.redis.xtrim(shardKeys(this.shard).ledger, "MINID", "=", lastRead);
+    if (oldest) await this.context.redis.xtrim(shardKeys(this.shard).ledger, "MINID", "=", lastRead);
     for (const batch of batchesOf(entries)) {`,
         ),
       },
