@@ -12,22 +12,27 @@ class FakeWorker extends EventTarget {
   onerror: ((event: ErrorEvent) => void) | undefined;
   readonly sent: ToWorker[] = [];
   terminated = false;
+  #dead = false;
 
   constructor() {
     super();
     FakeWorker.all.push(this);
   }
   postMessage(message: ToWorker): void {
+    // What becomes of it is not said anywhere.
+    if (this.#dead) throw new Error("a message to a thread that is gone");
     this.sent.push(message);
   }
   terminate(): void {
     this.terminated = true;
+    this.#dead = true;
     this.dispatchEvent(new Event("close"));
   }
   say(message: FromWorker): void {
     this.onmessage?.(new MessageEvent("message", { data: message }));
   }
   die(): void {
+    this.#dead = true;
     this.dispatchEvent(new Event("close"));
   }
   opens(): number[] {
@@ -140,6 +145,7 @@ describe("a thread that dies", () => {
     dead.die();
     handle.open(9, "a fence");
     handle.missing(25, 1);
+    expect(await handle.metrics()).toBe("");
     expect(FakeWorker.all).toHaveLength(1);
     await handle.drain();
   });

@@ -47,7 +47,10 @@ export function startLedgerThread(
   let restartTimer: Timer | undefined;
   let onDrained: (() => void) | undefined;
 
-  const send = (message: ToWorker): void => worker.postMessage(message);
+  /** A thread that is gone is told nothing: the next one is asked for the gates that are closed by then. */
+  const send = (message: ToWorker): void => {
+    if (living) worker.postMessage(message);
+  };
 
   function receive(message: FromWorker): void {
     switch (message.type) {
@@ -111,7 +114,7 @@ export function startLedgerThread(
 
   start();
   const pulse = setInterval(() => {
-    if (living) send({ type: "alive" });
+    send({ type: "alive" });
   }, limits.leaseRenewMs);
   return {
     confirmed,
@@ -123,6 +126,7 @@ export function startLedgerThread(
     },
     missing: (saleId, epoch) => send({ type: "missing", saleId, epoch }),
     async metrics() {
+      if (!living) return "";
       const request = nextRequest++;
       const answer = new Promise<string>((resolve) => metricsAsked.set(request, resolve));
       const giveUp = setTimeout(() => metricsAsked.get(request)?.(""), limits.metricsWaitMs);
