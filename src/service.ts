@@ -244,10 +244,11 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
     await serversFit({ config, db, codes, log }, stopping.signal);
     if (stopping.signal.aborted) return;
     await validity.start();
-    if (stopping.signal.aborted) return;
-    thread = startThread(config, gates, log);
     const warnings = await databaseWarnings(db).catch(() => []);
     for (const warning of warnings) log.warn({ warning }, "durability");
+    // All that follows begins at once: a stop finds either nothing of it or everything.
+    if (stopping.signal.aborted) return;
+    thread = startThread(config, gates, log);
     stopWarming = warmer.start();
     caches.start();
     stopV1 = v1Parts.start();

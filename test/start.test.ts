@@ -2,15 +2,19 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
+import { readConfig } from "../src/config.ts";
 import { codeKeyOf } from "../src/coupons/code.ts";
 import { openConnection } from "../src/db/client.ts";
 import { lockName } from "../src/db/locks.ts";
 import { migrate } from "../src/db/migrate.ts";
 import type { RedisServer } from "../src/embedded/redis.ts";
+import { createLog } from "../src/log.ts";
 import { sales } from "../src/sales/table.ts";
+import { startService } from "../src/service.ts";
 import { startApi, TEST_CODE_SECRET, TEST_SECRET, watch } from "./harness/api.ts";
 import { call, grab, list, mintCustomer, newCoupon, newUser } from "./harness/http.ts";
 import { newSale } from "./harness/ledger.ts";
+import { linkTo } from "./harness/links.ts";
 import { freshDatabase, startMysql, startRedis, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
@@ -155,6 +159,36 @@ describe("the service refuses to start", () => {
     const lines = await complaints({ JWT_SECRET: "hunter2-hunter2", PORT: "x" });
     expect(lines.join()).not.toContain("hunter2");
   });
+});
+
+test("one that is stopped while it starts begins nothing any more", async () => {
+  const link = await linkTo(database.url);
+  const read = readConfig(
+    {},
+    {
+      ...{ HOST: "127.0.0.1", PORT: "0", OPS_PORT: "0", REDIS_URL: redis.url },
+      ...{ DATABASE_URL: link.url, JWT_SECRET: TEST_SECRET, CODE_SECRET: TEST_CODE_SECRET },
+    },
+  );
+  if (!read.ok) throw new Error(read.problems.join());
+  // The last question to MySQL before the service begins what goes on in the background.
+  const asked = link.proxy.freezeAt("@@innodb_flush_log_at_trx_commit");
+  const service = startService(read.config, createLog("silent"));
+  await asked;
+  const stopped = service.stop(0);
+  await until("the port to close", () =>
+    fetch(service.url).then(
+      () => false,
+      () => true,
+    ),
+  );
+  link.proxy.heal();
+  let begins = true;
+  void service.ready.then(() => {
+    begins = false;
+  });
+  await until("the start to end", () => !begins);
+  await stopped;
 });
 
 test("processes share the API's port, and each has an operations port of its own", async () => {

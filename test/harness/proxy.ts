@@ -18,6 +18,8 @@ export interface FaultProxy {
   reset(): void;
   /** Half-open: connections stay and new ones are accepted, and nothing comes through in either direction. */
   freeze(): void;
+  /** Freezes when a client sends this text, which then does not come through; resolves at that moment. */
+  freezeAt(text: string): Promise<void>;
   /** Half-open for good: nothing comes through the connections there are; new ones are fine. */
   silence(): void;
   /** Delays what comes through by so many milliseconds in each direction, in order. */
@@ -44,6 +46,7 @@ class Breaker {
   readonly links = new Set<Link>();
   readonly #waiting: (() => void)[] = [];
   answersMax = Number.POSITIVE_INFINITY;
+  trap: { text: string; sprung: () => void } | undefined;
 
   /** Runs in order once nothing is frozen any more. */
   whenPassing(work: () => void): void {
@@ -59,6 +62,14 @@ class Breaker {
     if (!this.links.delete(link)) return;
     link.client.resetAndDestroy();
     link.server.resetAndDestroy();
+  }
+
+  /** Freezes if this is what is waited for. */
+  lookAt(data: Buffer): void {
+    if (!this.trap || !data.includes(this.trap.text)) return;
+    this.mode = "freeze";
+    this.trap.sprung();
+    this.trap = undefined;
   }
 
   dropAll(): void {
@@ -93,6 +104,7 @@ function carry(breaker: Breaker, link: Link, from: net.Socket, to: net.Socket): 
     if (data) pass(data);
   };
   from.on("data", (data: Buffer) => {
+    if (!answers) breaker.lookAt(data);
     if (breaker.delayMs === 0 && delayed.length === 0) {
       breaker.whenPassing(() => pass(data));
       return;
@@ -150,6 +162,10 @@ export async function startProxy(upstream: Upstream): Promise<FaultProxy> {
     freeze() {
       breaker.mode = "freeze";
     },
+    freezeAt: (text) =>
+      new Promise((sprung) => {
+        breaker.trap = { text, sprung };
+      }),
     silence() {
       for (const link of breaker.links) link.silent = true;
     },
