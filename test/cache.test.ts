@@ -226,44 +226,6 @@ test("everything is loaded anew when everything may have changed", async () => {
   expect(await one.facts.get(name)).toEqual({ version: 2 });
 });
 
-test("a text in Redis that is not a value is loaded anew and replaced", async () => {
-  await one.facts.get(name);
-  const key = cacheKeys.entry("user-name", name);
-  const text = await until("Redis to have it", async () => {
-    const found = await one.redis.get(key);
-    return found?.endsWith("}") ? found : undefined;
-  });
-  await one.redis.set(key, `${text.slice(0, 17)}{broken`);
-  two.loads.length = 0;
-  expect(await two.facts.get(name)).toEqual({ version: 1 });
-  expect(two.loads).toEqual([name]);
-  await until("it to be replaced", async () => (await one.redis.get(key)) === text);
-});
-
-test("a value that is not fresh is loaded again, and given as it is while MySQL does not answer", async () => {
-  const third = await start();
-  const key = cacheKeys.entry("user-name", name);
-  const ages = async () => {
-    await third.facts.get(name);
-    await until("Redis to have it", async () => (await one.redis.get(key))?.endsWith("}"));
-    await one.redis.expire(key, limits.cacheStaleSeconds - limits.cacheSharedSeconds - 5);
-    third.facts.drop(name);
-    third.loads.length = 0;
-  };
-  await ages();
-  rows.set(name, { version: 2 });
-  expect(await third.facts.get(name)).toEqual({ version: 2 });
-  await ages();
-  const never = Promise.withResolvers<void>();
-  third.hold(never.promise);
-  expect(await third.facts.get(name)).toEqual({ version: 2 });
-  await write(one, 3);
-  await until("the message", () => third.facts.peek(name) === undefined);
-  never.reject(new Error("MySQL is away"));
-  expect(await one.facts.get(name)).toEqual({ version: 3 });
-  expect(await third.facts.get(name)).toEqual({ version: 3 });
-});
-
 test("a hundred things that are asked for at once are loaded a few at a time, and all come", async () => {
   const third = await start();
   const names = Array.from({ length: 100 }, (_, n) => `of a page ${n}`);

@@ -49,8 +49,8 @@ export async function lookAtBinlog(db: Database): Promise<Binlog> {
 }
 
 /**
- * The position that a text from Redis names; undefined when it is none, or another server's, or older than anything
- * that Redis may hold: it is then quicker to begin anew.
+ * The position that a text from Redis names; undefined when it is none, or another server's, or so old that nothing
+ * which Redis holds from before it is fresh any more: it is then quicker to begin anew.
  */
 export function readPosition(text: string | null, server: string): Position | undefined {
   if (text === null) return undefined;

@@ -42,6 +42,17 @@ interface Flight<Value> {
   rest?: Promise<unknown>;
 }
 
+const TOO_LATE = Symbol("too late");
+
+async function within<Result>(
+  work: Promise<Result>,
+  milliseconds: number,
+): Promise<Result | typeof TOO_LATE> {
+  const { promise, resolve } = Promise.withResolvers<typeof TOO_LATE>();
+  const timer = setTimeout(() => resolve(TOO_LATE), milliseconds);
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
+}
+
 /** The time in which something counts, by the clock of the levels. */
 type Span = Pick<Slot<unknown>, "since" | "until">;
 
@@ -184,12 +195,15 @@ export class Lookup<Key extends string | number, Value extends object> {
     // Redis decides by the lease whether it is still welcome; asking it to would be of no use after a fence.
     if (shared && !flight.fenced) {
       const what = { kind: this.options.kind, key };
-      fillShared(this.around.redis, what, shared.held, json).catch(() => undefined);
+      fillShared(this.around.redis, what, shared, json).catch(() => undefined);
     }
     return loaded;
   }
 
-  /** The value as it is in MySQL, or the old one where MySQL does not say in time. */
+  /**
+   * The value as it is in MySQL, or the old one where MySQL does not say: in time, for one that has merely grown old,
+   * or at all, for one that may have changed.
+   */
   async #refreshed(
     key: Key,
     old: Value,
@@ -198,13 +212,12 @@ export class Lookup<Key extends string | number, Value extends object> {
   ): Promise<Value | undefined> {
     const loading = this.#fill(key, shared, flight);
     flight.rest = loading.catch(() => undefined);
-    let timer: Timer | undefined;
-    const tooLong = new Promise<"too long">((resolve) => {
-      timer = setTimeout(() => resolve("too long"), limits.cacheStaleWaitMs);
-    });
-    const found = await Promise.race([loading, tooLong]).catch(() => "too long" as const);
-    clearTimeout(timer);
-    if (found !== "too long") return found;
+    try {
+      const found = await (shared.isVoid ? loading : within(loading, limits.cacheStaleWaitMs));
+      if (found !== TOO_LATE) return found;
+    } catch {
+      // The old one is better than nothing.
+    }
     this.#keep(key, old, shared.json, flight, limits.cacheStaleMemoryMs);
     return old;
   }

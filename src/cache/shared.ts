@@ -9,26 +9,34 @@ import askSource from "./ask.lua" with { type: "text" };
 import { type Change, type Changes, EVERYTHING, KINDS, messageText } from "./changes.ts";
 import fillSource from "./fill.lua" with { type: "text" };
 
-// A text in Redis: the generation, one letter that says what it is, and the rest.
+// A text in Redis: the generation, one letter that says what it is, and the rest. Of a value that is letters drawn anew
+// and the JSON: two texts are never the same, so the one that a loader was given does not come back after a change.
 const GENERATION_CHARS = 16;
+const DRAWN_CHARS = 16;
 const VALUE = "=";
 const NONE = "-";
 
-const draw = (): string => randomBytes(GENERATION_CHARS / 2).toString("hex");
+const draw = (): string => randomBytes(DRAWN_CHARS / 2).toString("hex");
+
+/** What a loader may replace, and the generation that it loads for. */
+export interface Place {
+  readonly held: string;
+  readonly generation: string;
+}
 
 /**
- * What Redis has: a value as JSON, the knowledge that there is none, or nothing. `held` is what `fill` replaces. A
- * value that is not fresh is for those who cannot load.
+ * What Redis has: a value as JSON, the knowledge that there is none, or nothing. A value that is not fresh is for those
+ * who cannot load; one that is void is from before everything was said to have changed.
  */
 export type Shared =
-  | {
+  | ({
       readonly kind: "value";
       readonly json: string;
-      readonly held: string;
       readonly isFresh: boolean;
-    }
+      readonly isVoid: boolean;
+    } & Place)
   | { readonly kind: "none" }
-  | { readonly kind: "nothing"; readonly held: string };
+  | ({ readonly kind: "nothing" } & Place);
 
 const scriptOf = (text: string) => ({ text, sha: createHash("sha1").update(text).digest("hex") });
 const ask = scriptOf(askSource);
@@ -58,18 +66,19 @@ const keyOf = ({ kind, key }: Change): string =>
 export async function askShared(redis: Redis, { kind, key }: Change): Promise<Shared> {
   const keys = [cacheKeys.generation(kind), cacheKeys.entry(kind, key)];
   const reply = await call(redis, ask, keys, draw(), limits.cacheLeaseSeconds);
-  const [held, secondsLeft] = reply as [string, number];
-  const rest = held.slice(GENERATION_CHARS + 1);
+  const [held, secondsLeft, generation] = reply as [string, number, string];
   switch (held[GENERATION_CHARS]) {
     case VALUE:
       return {
-        ...{ kind: "value", json: rest, held },
+        ...{ kind: "value", held, generation },
+        json: held.slice(GENERATION_CHARS + 1 + DRAWN_CHARS),
         isFresh: limits.cacheStaleSeconds - secondsLeft <= limits.cacheSharedSeconds,
+        isVoid: !held.startsWith(generation),
       };
     case NONE:
       return { kind: "none" };
     default:
-      return { kind: "nothing", held };
+      return { kind: "nothing", held, generation };
   }
 }
 
@@ -77,11 +86,10 @@ export async function askShared(redis: Redis, { kind, key }: Change): Promise<Sh
 export async function fillShared(
   redis: Redis,
   { kind, key }: Change,
-  held: string,
+  { held, generation }: Place,
   json: string | undefined,
 ): Promise<void> {
-  const generation = held.slice(0, GENERATION_CHARS);
-  const text = json === undefined ? `${generation}${NONE}` : `${generation}${VALUE}${json}`;
+  const text = generation + (json === undefined ? NONE : `${VALUE}${draw()}${json}`);
   const seconds = json === undefined ? limits.cacheUnknownSeconds : limits.cacheStaleSeconds;
   await call(redis, fill, [cacheKeys.entry(kind, key)], held, text, seconds);
 }
