@@ -1,5 +1,5 @@
-// What is put into the caches at start: the sales that are open or open soon, the newest first, and their templates.
-// The first users of a sale would otherwise all wait for the same rows.
+// What is put into the caches at start, and again whenever they were emptied: the sales that are open or open soon, the
+// newest first, and their templates. The first users of a sale would otherwise all wait for the same rows.
 
 import { and, desc, gt, isNull, lt, or, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
@@ -7,7 +7,8 @@ import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import { sales } from "../sales/table.ts";
-import type { Lookup } from "./levels.ts";
+import { EVERYTHING } from "./changes.ts";
+import type { Levels, Lookup } from "./levels.ts";
 
 interface Warmed {
   readonly sales: Pick<Lookup<number, object>, "get">;
@@ -48,4 +49,29 @@ export async function warmUp(
   } catch (error) {
     log.info({ reason: reasonOf(error) }, "the caches are not warm");
   }
+}
+
+/**
+ * Warms the caches now and whenever everything may have changed, as some time after most starts (reader.ts) and after a
+ * loss of messages: one warming at a time, and one more for all that happens during it.
+ */
+export function keepWarm(
+  { levels, ...deps }: { db: Database; log: Log; levels: Pick<Levels, "onChange"> },
+  lookups: Warmed,
+): void {
+  let [isDue, isRunning] = [false, false];
+  const warm = async () => {
+    isDue = true;
+    if (isRunning) return;
+    isRunning = true;
+    while (isDue) {
+      isDue = false;
+      await warmUp(deps, lookups);
+    }
+    isRunning = false;
+  };
+  levels.onChange((changes) => {
+    if (changes === EVERYTHING) void warm();
+  });
+  void warm();
 }

@@ -10,7 +10,7 @@ import { createAccounts } from "../auth/service.ts";
 import type { Throttle } from "../auth/throttle.ts";
 import type { Tokens } from "../auth/token.ts";
 import type { Levels } from "../cache/levels.ts";
-import { warmUp } from "../cache/warm.ts";
+import { keepWarm } from "../cache/warm.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { createCouponCodes } from "../coupons/code.ts";
@@ -90,7 +90,7 @@ export function createV1Parts(deps: PartsDeps) {
     rateOf: saleParts.rateOf,
     v1Grab,
     start: (): (() => Promise<void>) => {
-      void warmUp({ db, log }, { sales: grabSales, templates });
+      keepWarm({ db, log, levels }, { sales: grabSales, templates });
       const stops = [
         ...[createSweep({ db, log }).start(), saleParts.start()],
         ...[answers.start(), startSessionPurge(db, log)],
