@@ -6,6 +6,7 @@ import { eq, sql } from "drizzle-orm";
 import type { Redis } from "../src/redis/client.ts";
 import { saleKeys, shardOf } from "../src/redis/keys.ts";
 import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
+import { newsThrough } from "../src/sales/news.ts";
 import {
   outbox,
   type SaleAction,
@@ -25,9 +26,8 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 
-const onChanged = () => Promise.resolve();
 const changes = (redis: Redis = engine.redis) =>
-  createChanges({ db: engine.pool.db, redis, onChanged });
+  createChanges({ db: engine.pool.db, redis, news: newsThrough(engine.redis) });
 
 /** Changes by a process that stands still right before or right after its first call of the script. */
 function slow(moment: "before" | "after") {
@@ -216,7 +216,7 @@ test("a sale that Redis lacks and scripts that it has forgotten are told of", as
   const told: string[] = [];
   const telling = (redis: Redis) =>
     createChanges({
-      ...{ db: engine.pool.db, redis, onChanged },
+      ...{ db: engine.pool.db, redis, news: newsThrough(engine.redis) },
       onMissing: (id) => told.push(`missing ${id}`),
       gates: {
         at: (shard) => engine.gates.at(shard),

@@ -6,6 +6,7 @@ import { eq, sql } from "drizzle-orm";
 import type { Redis } from "../src/redis/client.ts";
 import { saleKeys, shardOf } from "../src/redis/keys.ts";
 import { type ChangeRequest, type Changes, createChanges } from "../src/sales/changes.ts";
+import { newsThrough } from "../src/sales/news.ts";
 import { pauseSale } from "../src/sales/state.ts";
 import { outbox, type SaleAction, type SaleChange, sales } from "../src/sales/table.ts";
 import { runCli } from "./harness/cli.ts";
@@ -37,13 +38,13 @@ const mortal = (moment: Moment): Changes =>
         throw new Died();
       },
     } as unknown as Redis,
-    onChanged: () => Promise.resolve(),
+    news: newsThrough(engine.redis),
   });
 
 const living = (): Changes =>
   createChanges({
     ...{ db: engine.pool.db, redis: engine.redis },
-    onChanged: () => Promise.resolve(),
+    news: newsThrough(engine.redis),
   });
 
 const requestOf = (

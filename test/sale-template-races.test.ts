@@ -6,6 +6,7 @@ import { coupons } from "../src/coupons/table.ts";
 import type { Redis } from "../src/redis/client.ts";
 import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
 import { saleNameKey } from "../src/sales/facts.ts";
+import { newsThrough } from "../src/sales/news.ts";
 import { outbox, type SaleChange, saleChanges, sales } from "../src/sales/table.ts";
 import { crowd, type Engine, startEngine, untilRows } from "./harness/engine.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
@@ -20,9 +21,8 @@ beforeAll(async () => {
 afterAll(stopEverything);
 
 const [OLD, NEW] = [1, 77];
-const onChanged = () => Promise.resolve();
 const changes = (redis: Redis = engine.redis) =>
-  createChanges({ db: engine.pool.db, redis, onChanged });
+  createChanges({ db: engine.pool.db, redis, news: newsThrough(engine.redis) });
 
 const moving = (saleId: number, rest: Partial<ChangeRequest> = {}): ChangeRequest => ({
   ...{ saleId, action: "change", reason: "", actor: "test", requestKey: null },

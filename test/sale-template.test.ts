@@ -7,6 +7,7 @@ import { coupons } from "../src/coupons/table.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { createChanges } from "../src/sales/changes.ts";
 import { createFlashSales, type FlashSales } from "../src/sales/flash.ts";
+import { newsThrough } from "../src/sales/news.ts";
 import { sales } from "../src/sales/table.ts";
 import { startApi } from "./harness/api.ts";
 import { freshName, grab, list, mintCustomer, newUser, type TestUser } from "./harness/http.ts";
@@ -41,7 +42,7 @@ afterAll(stopEverything);
 const flashOn = (redis: Behind["redis"]): FlashSales =>
   createFlashSales({
     db: past.db,
-    changes: createChanges({ db: past.db, redis, onChanged: () => Promise.resolve() }),
+    changes: createChanges({ db: past.db, redis, news: newsThrough(past.redis) }),
     warmer: { warm: () => Promise.resolve("later") },
     codes: { current: "" },
     news: { relisted: () => Promise.resolve() },

@@ -1,10 +1,10 @@
 // Watching sales by server-sent events: two processes on one Redis and one MySQL.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { announce } from "../src/cache/shared.ts";
 import { EventClient } from "../src/events/client.ts";
 import { limits } from "../src/limits.ts";
 import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
+import { newsThrough } from "../src/sales/news.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { askRaw, type Watching, watchSale } from "./harness/events.ts";
 import { call, mintCustomer } from "./harness/http.ts";
@@ -66,9 +66,10 @@ async function change(
   edit: ChangeRequest["edit"],
 ): Promise<void> {
   const { db, redis } = past;
-  const onChanged = (id: number) => announce(redis, "a test", [{ kind: "sale", key: id }]);
   const request = { saleId, action, edit, reason: "", actor: "a test", requestKey: null };
-  expect(await createChanges({ db, redis, onChanged }).change(request)).toEqual({ kind: "done" });
+  expect(await createChanges({ db, redis, news: newsThrough(redis) }).change(request)).toEqual({
+    kind: "done",
+  });
 }
 
 const latest = ({ events }: Watching) => events.at(-1);

@@ -21,6 +21,8 @@ export interface V1GrabDeps extends GrabAnswersDeps {
     get(saleId: number): Promise<GrabSale | undefined>;
     /** What somebody waits for already. */
     loading(saleId: number): Promise<GrabSale | undefined> | undefined;
+    /** What is cached of it is not so any more; never rejects. */
+    renew(saleId: number): Promise<void>;
   };
   readonly grabs: Grabs;
 }
@@ -36,6 +38,10 @@ const KEY_HASH_CHARS = 32;
 const keyHashOf = (key: string): string =>
   createHash("sha256").update(key).digest("hex").slice(0, KEY_HASH_CHARS);
 
+const isNamed = ({ headers }: Request): boolean =>
+  IDEMPOTENCY_KEY.test(headers.get("idempotency-key") ?? "");
+
+const JUST_CHANGED = { detail: "The sale has just changed. Repeat the grab." };
 /** As on the long way. */
 const ONLY_CUSTOMERS = { detail: "This is for: customer." };
 
@@ -60,7 +66,19 @@ export function createV1Grab(deps: V1GrabDeps): V1Grab {
       if (!IDEMPOTENCY_KEY.test(key)) return problemResponse("validation", { errors: [keyFault] });
       keyHash = keyHashOf(key);
     }
-    return grabs.grab(sale.id, userId, keyHash).then((outcome) => answer(sale, userId, outcome));
+    return grabs
+      .grab(sale.id, userId, keyHash)
+      .then((outcome) =>
+        outcome.kind === "key_required" && isNamed(request)
+          ? refuseByOldRecord(sale)
+          : answer(sale, userId, outcome),
+      );
+  }
+
+  /** Redis has a limit that demands the key, and it was left out because the record says otherwise. */
+  function refuseByOldRecord(sale: GrabSale): Response {
+    if (grabSales.peek(sale.id) === sale) void grabSales.renew(sale.id);
+    return problemResponse("unavailable", JUST_CHANGED);
   }
 
   /** A service that is known is told that it may not, as everywhere. */

@@ -11,6 +11,7 @@ import { winnersInRedis } from "../grab/winners.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
+import { type Decided, newsThrough, tellOf } from "../sales/news.ts";
 import {
   beforePending,
   type SaleRow,
@@ -109,8 +110,9 @@ async function mergeSale(
   const settled = await settle(recovery, sale, granted);
   const { db } = recovery.connection;
   const before = await storedSale(db, sale.id);
-  if (before?.pending) await decideUnfinished(recovery, sale.id, settled, change);
-  if (wild.length > 0) await reportWild(recovery, sale, wild);
+  const decided = before?.pending && (await decideUnfinished(recovery, sale.id, settled, change));
+  const refused = wild.length > 0 && (await reportWild(recovery, sale, wild));
+  for (const one of [decided, refused]) if (one) await tellOf(newsThrough(redis), one);
   const row = await storedSale(db, sale.id);
   if (!row) throw new Error(`sale ${sale.id} is gone from MySQL`);
   const { key, name, users } = await rebuildWinners(recovery, row);
@@ -178,18 +180,19 @@ async function* readableWinners(redis: Redis, saleId: number): ReturnType<typeof
   }
 }
 
-/** MySQL has the pause first, so that whatever is rebuilt later keeps it. */
+/** MySQL has the pause first, so that whatever is rebuilt later keeps it. Gives a change that it has refused. */
 async function reportWild(
   { context, shard, epoch, write }: Recovery,
   { id: saleId, total }: SaleRow,
   wild: readonly string[],
-): Promise<void> {
+): Promise<Decided | undefined> {
   const reason = "redis had what the sale cannot have; the sale is paused";
   const letter = { entryId: `recovery-${epoch}`, saleId, grantNo: 0, reason };
-  await write(async (tx) => {
+  const refused = await write(async (tx) => {
     const batch: Batch = { shard, codes: context.codes, dead: 0 };
     await bury(tx, batch, { ...letter, payload: JSON.stringify({ wild, total }) });
-    await pauseWithin(tx, saleId, reason);
+    return pauseWithin(tx, saleId, reason);
   });
   context.log.error({ saleId, total, wild }, reason);
+  return refused;
 }

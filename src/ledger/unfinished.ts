@@ -5,6 +5,7 @@ import { eq } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
 import { hasOpened, isForUnopened } from "../sales/demands.ts";
 import { isHeld, RECOVERY } from "../sales/held.ts";
+import type { Decided } from "../sales/news.ts";
 import { lockSale, remember, settle, type Verdict } from "../sales/settle.ts";
 import { fieldsBefore, type PendingChange, type SaleRow } from "../sales/stored.ts";
 import { outbox, sales } from "../sales/table.ts";
@@ -16,22 +17,23 @@ interface Counters {
 }
 
 /**
- * Makes the half-made change of a sale whole, or undoes it. `changeInRedis` is the last change that Redis knew the
- * sale to have, undefined where it knew of none.
+ * Makes the half-made change of a sale whole, or undoes it; gives what was decided, for whoever is to be told.
+ * `changeInRedis` is the last change that Redis knew the sale to have, undefined where it knew of none.
  */
 export async function decideUnfinished(
   { write, epoch }: Recovery,
   saleId: number,
   counters: Counters,
   changeInRedis: string | undefined,
-): Promise<void> {
-  await write(async (tx) => {
+): Promise<Decided | undefined> {
+  return write(async (tx) => {
     const sale = await lockSale(tx, saleId);
     const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
-    if (!sale || !pending) return;
+    if (!sale || !pending) return undefined;
     const isIn = changeInRedis === pending.changeId;
     const opened = await hasOpened(tx, saleId);
     await settle(tx, pending, verdictOn(pending, { sale, counters, isIn, opened, epoch }));
+    return { pending, sale };
   });
 }
 
@@ -58,13 +60,19 @@ function verdictOn(
 
 /**
  * Pauses a sale in MySQL, as a change that is whole at once: Redis gets it with the rebuilt sale. A change that has
- * begun meanwhile is refused: it was judged without the pause.
+ * begun meanwhile is refused: it was judged without the pause. Gives that one, for whoever is to be told.
  */
-export async function pauseWithin(tx: Transaction, saleId: number, reason: string): Promise<void> {
+export async function pauseWithin(
+  tx: Transaction,
+  saleId: number,
+  reason: string,
+): Promise<Decided | undefined> {
+  const before = await lockSale(tx, saleId);
   const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
   if (pending) await settle(tx, pending, "refused");
+  const refused = pending && { pending, sale: before };
   const sale = await lockSale(tx, saleId);
-  if (!sale || (sale.state === "paused" && (await isHeld(tx, saleId)))) return;
+  if (!sale || (sale.state === "paused" && (await isHeld(tx, saleId)))) return refused;
   const change = { state: "paused" } as const;
   const [version, changeId] = [sale.version + 1, crypto.randomUUID()];
   await tx
@@ -75,4 +83,5 @@ export async function pauseWithin(tx: Transaction, saleId: number, reason: strin
     ...{ saleId, changeId, version, action: "pause", change },
     ...{ before: fieldsBefore(sale, change), reason, actor: RECOVERY, requestKey: null },
   });
+  return refused;
 }

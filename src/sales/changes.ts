@@ -21,6 +21,7 @@ import { saleKeys, shardOf } from "../redis/keys.ts";
 import { applyInRedis, refusalOf } from "./asking.ts";
 import { hasOpened } from "./demands.ts";
 import { hasOwnPause } from "./moving.ts";
+import { type Decided, type SaleNews, tellOf } from "./news.ts";
 import { forgetPending, holdPending, isAtEpoch, lockSale, settle } from "./settle.ts";
 import { columnsOf, fieldsBefore, type PendingChange, type SaleRow } from "./stored.ts";
 import { outbox, type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
@@ -80,11 +81,11 @@ export interface ChangeRequest {
 
 type Begun =
   /** `made` is what was changed, if anything. */
-  | { readonly kind: "settled"; readonly outcome: ChangeOutcome; readonly made?: PendingChange }
+  | { readonly kind: "settled"; readonly outcome: ChangeOutcome; readonly made?: Decided }
   /** The sale has got another template since its template was locked. */
   | { readonly kind: "again" }
   /** `mine` is false where it is somebody else's, which must be finished first. */
-  | { readonly kind: "pending"; readonly pending: PendingChange; readonly mine: boolean };
+  | (Decided & { readonly kind: "pending"; readonly mine: boolean });
 
 const done = { kind: "done" } as const;
 const settled = (outcome: ChangeOutcome): Begun => ({ kind: "settled", outcome });
@@ -126,10 +127,8 @@ export interface Changes {
 export interface ChangesDeps {
   readonly db: Database;
   readonly redis: Redis;
-  /** Told of a sale each time a store has a change of it; does not throw. */
-  readonly onChanged: (saleId: number) => Promise<void>;
-  /** Told besides of a sale that lists show otherwise from then on, by each of its names; does not throw. */
-  readonly onRelisted?: (sale: Pick<SaleRow, "id" | "sellerId" | "name">) => Promise<void>;
+  /** Told each time that a store has a change of a sale. */
+  readonly news: SaleNews;
   /** Told of a sale that MySQL takes for warm and Redis does not have. */
   readonly onMissing?: (saleId: number) => void;
   /** Told of Redis's errors, which may mean that it has forgotten its scripts. */
@@ -137,7 +136,7 @@ export interface ChangesDeps {
 }
 
 export function createChanges(deps: ChangesDeps): Changes {
-  const { db, redis, onChanged, onRelisted, onMissing } = deps;
+  const { db, redis, news, onMissing } = deps;
 
   /** Begins in MySQL. */
   const begin = (request: ChangeRequest): Promise<Begun> =>
@@ -153,7 +152,7 @@ export function createChanges(deps: ChangesDeps): Changes {
       const [standing] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
       if (standing) {
         const mine = requestKey !== null && standing.requestKey === requestKey;
-        return { kind: "pending", pending: standing, mine };
+        return { kind: "pending", pending: standing, sale, mine };
       }
       const change = await request.edit(sale, await hasOpened(tx, saleId), tx);
       if ("kind" in change) return settled(change);
@@ -169,28 +168,18 @@ export function createChanges(deps: ChangesDeps): Changes {
       if (sale.warmedAt === null) {
         await settle(tx, pending, "applied");
         if (action === "delete") await forgetPending(tx, pending);
-        return { kind: "settled", outcome: done, made: pending };
+        return { kind: "settled", outcome: done, made: { pending, sale } };
       }
       const first = opening(sale, change);
       if (Object.keys(first).length > 0)
         await tx.update(sales).set(columnsOf(first)).where(eq(sales.id, saleId));
-      return { kind: "pending", pending, mine: true };
+      return { kind: "pending", pending, sale, mine: true };
     });
-
-  /** Tells of a sale that has changed in MySQL. */
-  async function tell({ saleId, before, change }: PendingChange): Promise<void> {
-    await onChanged(saleId);
-    if (!onRelisted || (change.name === undefined && change.templateId === undefined)) return;
-    const [sale] = await db.select().from(sales).where(eq(sales.id, saleId));
-    if (!sale) return;
-    const names = new Set([sale.name, before.name, change.name]);
-    for (const name of names) if (name !== undefined) await onRelisted({ ...sale, name });
-  }
 
   async function finish(pending: PendingChange): Promise<ChangeOutcome> {
     const { saleId, action, change } = pending;
     const { word, epoch } = await applyInRedis(deps, pending);
-    if (word === "applied") await onChanged(saleId);
+    if (word === "applied") await news.changed(saleId);
     if (word === "fenced") return { kind: "later" };
     // A sale that was deleted is missing in Redis once MySQL has no such sale; any other is lost, or on its way.
     if (word === "missing" && (await isInMysql(db, saleId))) {
@@ -199,7 +188,7 @@ export function createChanges(deps: ChangesDeps): Changes {
     }
     const isIn = word === "applied" || word === "same";
     // Waits for the sale alone first: nobody's wait for one sale may hold the row of its shard.
-    await db.transaction((tx) => lockSale(tx, saleId));
+    const sale = await db.transaction((tx) => lockSale(tx, saleId));
     const verdict = await db.transaction(async (tx) =>
       (await isAtEpoch(tx, shardOf(saleId), epoch))
         ? settle(tx, pending, isIn ? "applied" : "refused")
@@ -207,7 +196,7 @@ export function createChanges(deps: ChangesDeps): Changes {
     );
     if (verdict === undefined) return { kind: "later" };
     if (verdict === "applied" && action === "delete") await forgetInRedis(pending);
-    await tell(pending);
+    await tellOf(news, { pending, sale });
     if (verdict === "refused") return refusalOf(word);
     return hasOwnPause(change) ? resume(saleId) : done;
   }
@@ -238,13 +227,13 @@ export function createChanges(deps: ChangesDeps): Changes {
         const begun = await begin(request);
         if (begun.kind === "again") continue;
         if (begun.kind === "settled") {
-          if (begun.made) await tell(begun.made);
-          else if (begun.outcome.kind === "done") await onChanged(request.saleId);
+          if (begun.made) await tellOf(news, begun.made);
+          else if (begun.outcome.kind === "done") await news.changed(request.saleId);
           return begun.outcome;
         }
         const outcome = await finish(begun.pending);
         // Of what MySQL has already, as a new name; the rest is told when it is finished.
-        if (begun.mine && outcome.kind === "later") await tell(begun.pending);
+        if (begun.mine && outcome.kind === "later") await tellOf(news, begun);
         if (begun.mine) return outcome;
         if (outcome.kind === "later") break;
       }

@@ -186,13 +186,9 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
     restock: (by, saleId, units, reason) =>
       ask(by, saleId, "restock", (sale) => restockOf(sale, units), { reason, grows: true }),
 
-    async remove(by, saleId) {
-      const [sale] = await db.select().from(sales).where(eq(sales.id, saleId));
-      const outcome = await ask(by, saleId, "delete", (_, hasOpened) =>
+    remove: (by, saleId) =>
+      ask(by, saleId, "delete", (_, hasOpened) =>
         hasOpened ? { kind: "opened" } : { state: "deleted" },
-      );
-      if (sale && outcome.kind === "done") await news.relisted(sale);
-      return outcome;
-    },
+      ),
   };
 }

@@ -48,8 +48,7 @@ export function createSaleParts(deps: SalePartsDeps) {
   });
   const news = createSaleNews(levels);
   const changes = createChanges({
-    ...{ db, redis, gates: deps.gates },
-    ...{ onChanged: news.changed, onRelisted: news.relisted },
+    ...{ db, redis, news, gates: deps.gates },
     onMissing: deps.onSaleMissing,
   });
   const watch = createSaleWatch({ db, redis, log, onMissing: deps.onSaleMissing });

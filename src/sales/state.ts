@@ -4,6 +4,7 @@
 import { saleKeys } from "../redis/keys.ts";
 import { type ChangeOutcome, type ChangesDeps, createChanges } from "./changes.ts";
 import { AUDIT, isHeld } from "./held.ts";
+import { newsThrough } from "./news.ts";
 import { storedSale } from "./stored.ts";
 
 type StateDeps = Pick<ChangesDeps, "redis" | "db">;
@@ -11,12 +12,8 @@ type StateDeps = Pick<ChangesDeps, "redis" | "db">;
 /** "fenced": the shard recovers or is at another epoch, or Redis does not have the sale. */
 export type StateChange = "set" | "same" | "fenced";
 
-/**
- * Nobody has to be told of a state: other processes ask for it at least every second. A seller's change that is
- * finished on the way here shows when the binlog tells of it, or when caches expire.
- */
-const changesOf = (deps: StateDeps) =>
-  createChanges({ ...deps, onChanged: () => Promise.resolve() });
+/** A seller's change may be finished on the way, so every process is told, as by whoever began it. */
+const changesOf = (deps: StateDeps) => createChanges({ ...deps, news: newsThrough(deps.redis) });
 
 async function isIn(
   { redis, db }: StateDeps,

@@ -56,7 +56,7 @@ export const saleMutants: readonly Mutant[] = [
     edits: [
       {
         path: "src/ledger/merge.ts",
-        edit: replace("if (before?.pending) await", "if (before === null) await"),
+        edit: replace("before?.pending && (await", "before === null && (await"),
       },
     ],
     caughtBy: {
