@@ -7,6 +7,7 @@ import { limits } from "../src/limits.ts";
 import { cacheKeys, saleKeys } from "../src/redis/keys.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, grab as grabClassic, mintCustomer, newUser } from "./harness/http.ts";
+import { type Link, linkTo } from "./harness/links.ts";
 import { newSale } from "./harness/sales.ts";
 import { makeSale } from "./harness/sellers.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
@@ -16,10 +17,15 @@ import { v1 } from "./harness/v1.ts";
 
 let api: TestApi;
 let past: Behind;
+let redis: Link;
 
 beforeAll(async () => {
   const { settings } = await startStores();
-  [api, past] = await Promise.all([startApi(settings), behind(settings)]);
+  redis = await linkTo(settings.REDIS_URL);
+  [api, past] = await Promise.all([
+    startApi({ ...settings, REDIS_URL: redis.url }),
+    behind(settings),
+  ]);
 });
 afterAll(stopEverything);
 
@@ -221,6 +227,47 @@ test("what one has and MySQL refused for good is never called recorded", async (
   // As a dead letter leaves it: the ledger is read beyond the number, and there is no row.
   await past.db.delete(grants).where(and(eq(grants.saleId, saleId), eq(grants.userId, id)));
   expect(await recorded()).toBe(false);
+});
+
+test("what one has and Redis has forgotten is told from MySQL", async () => {
+  const saleId = await newSale(past, 3, { userLimit: 3 });
+  const { token, id } = await mintCustomer();
+  await grab(saleId, token, "a");
+  await until("the row", async () => (await mine(saleId, token)).body.grabs[0].recorded);
+  // An older Redis: the second grant alone.
+  const { winners } = saleKeys(saleId);
+  await past.redis.hset(winners, id, ",2:b");
+  const { body } = await mine(saleId, token);
+  expect(body.grabs).toMatchObject([
+    { number: 1, recorded: true },
+    { number: 2, recorded: false },
+  ]);
+  await past.redis.hdel(winners, String(id));
+  expect((await mine(saleId, token)).body.grabs).toMatchObject([{ number: 1, recorded: true }]);
+});
+
+test("what one has is not told while it may not be all: Redis is away, or has lost the sale", async () => {
+  const saleId = await newSale(past, 3);
+  const { token } = await mintCustomer();
+  await grab(saleId, token);
+  await past.redis.rename(saleKeys(saleId).sale, "away");
+  const lost = await mine(saleId, token);
+  await past.redis.rename("away", saleKeys(saleId).sale);
+  expect([lost.status, lost.headers.get("retry-after")]).toEqual([503, "1"]);
+  redis.proxy.cut();
+  expect((await mine(saleId, token)).status).toBe(503);
+  redis.proxy.heal();
+  await until("it to be told", async () => (await mine(saleId, token)).body.grabs?.length === 1);
+});
+
+test("a grab while Redis is away is 503 with Retry-After, and its repetition wins", async () => {
+  const saleId = await newSale(past, 1);
+  const { token } = await mintCustomer();
+  redis.proxy.cut();
+  const { status, body, headers } = await grab(saleId, token);
+  expect([status, body.code, headers.get("retry-after")]).toEqual([503, "unavailable", "1"]);
+  redis.proxy.heal();
+  await until("a grant", async () => (await grab(saleId, token)).status === 201);
 });
 
 test("500 simultaneous grabs of one user have one winner, and all know the same number", async () => {

@@ -90,6 +90,8 @@ const ownGrabsRoute = (edge: Edge) =>
     path: "/v1/sales/{id}/grabs/me",
     tags: ["grabs"],
     summary: "What you have of a sale",
+    description:
+      "All that you have of it, recorded in MySQL or not. 503 while it cannot be known whether that is all.",
     middleware: edge.for("customer"),
     request: { params: z.object({ id: idParam }) },
     responses: {
@@ -97,6 +99,8 @@ const ownGrabsRoute = (edge: Edge) =>
       ...refusalsOf(...SIGNED_IN, "not-found", "unavailable"),
     },
   });
+
+const NOT_ALL = { detail: "What you have cannot be told completely now. Ask again in a moment." };
 
 export function grabRoutes(
   deps: Pick<V1GrabDeps, "codes" | "grabSales"> & {
@@ -118,6 +122,7 @@ export function grabRoutes(
     const sale = grabSales.peek(id) ?? (await grabSales.get(id));
     if (sale === undefined) throw new Problem("not-found");
     const own = await ownGrants(deps, id, actor.userId);
+    if (own === undefined) throw new Problem("unavailable", NOT_ALL);
     const grabs = own.map(({ number, recorded }) => {
       const code = codes.codeOf(sale.codeKey, id, number, actor.userId) ?? null;
       return { number, code, recorded };

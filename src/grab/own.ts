@@ -1,11 +1,14 @@
 // What one user has won at a sale, and whether MySQL has it yet: the question of whoever lost the answer to a grab.
+// Redis is asked first and MySQL afterwards, and the two are united by number: Redis has what is not recorded yet, and
+// MySQL has what a Redis that was set back has forgotten.
 
-import { and, eq, inArray, isNull } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { grants } from "../ledger/table.ts";
 import { isOutage } from "../outage.ts";
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
+import { sales } from "../sales/table.ts";
 import { winnersOf } from "./winners.ts";
 
 export interface OwnGrant {
@@ -14,54 +17,56 @@ export interface OwnGrant {
   readonly recorded: boolean;
 }
 
+interface OwnDeps {
+  readonly redis: Redis;
+  readonly db: Database;
+}
+
 /**
- * A user's grants of one sale that are not given back, in their order. Redis knows all of them at once; without
- * Redis, what MySQL has. Throws MySQL's error.
+ * A user's grants of one sale that are not given back, in their order. Undefined while nobody can tell whether these
+ * are all: Redis does not answer, or has lost the sale. Throws MySQL's error.
  */
 export async function ownGrants(
-  { redis, db }: { redis: Redis; db: Database },
+  deps: OwnDeps,
   saleId: number,
   userId: number,
-): Promise<OwnGrant[]> {
-  const [recorded, held] = await Promise.all([
-    redis.hget(saleKeys(saleId).sale, "recorded"),
-    winnersOf(redis, saleId, [userId]),
-  ]).catch(() => [null, undefined] as const);
-  // A sale that is not in Redis (cold, lost, or Redis is away) is looked up in MySQL.
-  if (recorded === null || held === undefined) return grantsInMysql(db, saleId, userId);
-  const numbers = (held.get(userId)?.claims ?? []).map(({ number }) => number);
-  // Redis knows up to where the ledger was read, not what of it became a row and what a dead letter.
-  const read = numbers.filter((number) => number <= Number(recorded));
-  const rows = read.length > 0 ? await rowsOf(db, saleId, userId, read) : new Set<number>();
-  return numbers
+): Promise<OwnGrant[] | undefined> {
+  const held = await heldInRedis(deps, saleId, userId);
+  if (!held) return undefined;
+  const rows = await rowsOf(deps.db, saleId, userId);
+  return [...new Set([...held, ...rows])]
     .toSorted((one, other) => one - other)
     .map((number) => ({ number, recorded: rows.has(number) }));
 }
 
-async function rowsOf(
-  db: Database,
+async function heldInRedis(
+  { redis, db }: OwnDeps,
   saleId: number,
   userId: number,
-  numbers: readonly number[],
-): Promise<Set<number>> {
-  const named = inArray(grants.grantNo, [...numbers]);
+): Promise<number[] | undefined> {
+  const [found, held] = await Promise.all([
+    redis.exists(saleKeys(saleId).sale),
+    winnersOf(redis, saleId, [userId]),
+  ]).catch(() => [] as const);
+  if (found === undefined) return undefined;
+  if (found === 1) return (held?.get(userId)?.claims ?? []).map(({ number }) => number);
+  // Of a sale that was never in Redis nobody has anything.
+  const [sale] = await db
+    .select({ warmedAt: sales.warmedAt })
+    .from(sales)
+    .where(eq(sales.id, saleId));
+  return sale?.warmedAt ? undefined : [];
+}
+
+async function rowsOf(db: Database, saleId: number, userId: number): Promise<Set<number>> {
   const rows = await db
     .select({ number: grants.grantNo })
     .from(grants)
-    .where(and(eq(grants.saleId, saleId), eq(grants.userId, userId), named))
+    .where(and(eq(grants.saleId, saleId), eq(grants.userId, userId), isNull(grants.returnedAt)))
     .catch((error) => {
       // The numbers are worth an answer without MySQL.
       if (isOutage(error)) return [];
       throw error;
     });
   return new Set(rows.map(({ number }) => number));
-}
-
-async function grantsInMysql(db: Database, saleId: number, userId: number): Promise<OwnGrant[]> {
-  const rows = await db
-    .select({ number: grants.grantNo })
-    .from(grants)
-    .where(and(eq(grants.saleId, saleId), eq(grants.userId, userId), isNull(grants.returnedAt)))
-    .orderBy(grants.grantNo);
-  return rows.map(({ number }) => ({ number, recorded: true }));
 }
