@@ -46,6 +46,9 @@ export const sales = mysqlTable(
     // With the primary key that every index ends in, this is the order of a seller's list.
     index("sales_seller").on(table.sellerId),
     index("sales_warmed").on(table.warmedAt),
+    // Sales of one state among all there ever were: those to come, those that are not over, those that are paused.
+    index("sales_opens").on(table.state, table.opensAt),
+    index("sales_closes").on(table.state, table.closesAt),
     index("sales_template").on(table.templateId),
     uniqueIndex("sales_request").on(table.requestKey),
     check("sales_not_oversold", sql.raw("`granted` <= `total` + `returned`")),

@@ -1,7 +1,7 @@
 // Sales that are about to open and cannot be grabbed yet: an alarm beforehand, not a surprise at the opening. Every
 // process warms what it finds (warm.ts), so one that is still not in Redis has something in its way.
 
-import { and, eq, gt, isNull, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, gte, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
@@ -31,30 +31,56 @@ interface WatchDeps {
 const seconds = (count: number) => sql.raw(String(count));
 const now = sql`UTC_TIMESTAMP(3)`;
 
-/** Those that open soon, and those that nobody has warmed though there was time to. */
-const isDue = or(
-  and(
-    gt(sales.opensAt, now),
-    sql`${sales.opensAt} <= ${now} + INTERVAL ${seconds(limits.saleWarmAlarmSeconds)} SECOND`,
-  ),
-  and(isNull(sales.warmedAt), or(isNull(sales.opensAt), sql`${sales.opensAt} <= ${now}`)),
+const opensSoon = and(
+  gt(sales.opensAt, now),
+  sql`${sales.opensAt} <= ${now} + INTERVAL ${seconds(limits.saleWarmAlarmSeconds)} SECOND`,
 );
+/** Nobody has warmed them though there was time to. */
+const isCold = and(isNull(sales.warmedAt), or(isNull(sales.opensAt), lte(sales.opensAt, now)));
 const isOldEnough = sql`${sales.createdAt} < ${now} - INTERVAL ${seconds(limits.saleWarmPatienceSeconds)} SECOND`;
 const isNotOver = or(isNull(sales.closesAt), gt(sales.closesAt, now));
+
+interface Due {
+  readonly id: number;
+  readonly warmedAt: Date | null;
+  readonly opensAt: Date | null;
+}
+
+/** Those that come after this one. */
+const isBehind = ({ id, opensAt }: Due) =>
+  opensAt === null
+    ? undefined
+    : and(gte(sales.opensAt, opensAt), or(gt(sales.opensAt, opensAt), gt(sales.id, id)));
 
 export function createSaleWatch({ db, redis, log, onMissing }: WatchDeps): SaleWatch {
   let notWarm: readonly number[] = [];
 
-  async function look(): Promise<void> {
-    const due = await db
+  /** What opens first comes first. Each is a question of its own, so that an index answers it. */
+  const dueOf = (which: SQL | undefined): Promise<Due[]> =>
+    db
       .select({ id: sales.id, warmedAt: sales.warmedAt, opensAt: sales.opensAt })
       .from(sales)
-      .where(and(eq(sales.state, "open"), isDue, isOldEnough, isNotOver))
+      .where(and(eq(sales.state, "open"), which, isOldEnough, isNotOver))
+      .orderBy(asc(sales.opensAt), asc(sales.id))
       .limit(limits.warmSalesPerPass);
+
+  /** Of these sales, those that Redis does not have. */
+  async function absentOf(due: readonly Due[]): Promise<Due[]> {
     const found = await readMany(redis, (pipeline) => {
       for (const { id } of due) pipeline.exists(saleKeys(id).sale);
     });
-    const absent = due.filter((_, place) => found[place] === 0);
+    return due.filter((_, place) => found[place] === 0);
+  }
+
+  async function look(): Promise<void> {
+    const absent = await absentOf(await dueOf(isCold));
+    // All of those that open soon, however many: one that is never looked at is the surprise.
+    let last: Due | undefined;
+    do {
+      const page = await dueOf(and(opensSoon, last && isBehind(last)));
+      absent.push(...(await absentOf(page)));
+      last = page[limits.warmSalesPerPass - 1];
+    } while (last);
     const known = new Set(notWarm);
     for (const { id, opensAt, warmedAt } of absent) {
       if (!known.has(id)) log.error({ saleId: id, opensAt }, "a sale opens soon and is not warm");
