@@ -1,8 +1,9 @@
 // What has to happen to one coupon so that a wish comes true: pure, from one reading of it. The result is a list of
-// steps, none where the coupon is already as wished, or the reason why not. Whether the coupon is still as it was
-// read, the steps themselves find out.
+// steps, or the reason why not. Whether the coupon is still as it was read, the steps themselves find out. Where it is
+// already as wished it is to be kept so: that is a step too, because with other coupons, which change, it must still
+// be as wished when they do.
 //
-// A wish belongs to an order. Repeated for the same order it plans nothing, so it is safe to repeat whenever an
+// A wish belongs to an order. Repeated for the same order it changes nothing, so it is safe to repeat whenever an
 // answer was lost; that is also why a repeated lock does not begin anew: its end stays.
 //
 // unlock and revert make sure of something: that the order has no lock on the coupon, that it has not used it. That
@@ -45,10 +46,9 @@ export interface Change {
 }
 
 export type Step = Change &
+  /** keep: it is as wished already. confirm: so, but the owner has it, and from now on the service that asks. */
   (
-    | { readonly action: "lapse" | "unlock" | "revert" }
-    /** A service takes over what the owner has locked or used for the order. */
-    | { readonly action: "confirm"; readonly state: "locked" | "used" }
+    | { readonly action: "lapse" | "unlock" | "revert" | "keep" | "confirm" }
     | { readonly action: "lock"; readonly ttlSeconds: number }
     /** `from` is what it must be in; `counted` is what the coupon counts of the budget from then on. */
     | {
@@ -76,7 +76,7 @@ export type Plan =
 
 const refused = (refusal: Refusal): Plan => ({ kind: "refused", refusal });
 const steps = (...all: Step[]): Plan => ({ kind: "steps", steps: all });
-const NOTHING = steps();
+const KEPT = steps({ action: "keep", held: 0, reserved: 0, spent: 0 });
 
 /** Gives back what a lock has taken. */
 const ended = (row: CouponRow) => ({ held: -1, reserved: -row.reserved, spent: 0 }) as const;
@@ -97,11 +97,9 @@ function notFree(row: CouponRow): Refusal | undefined {
   }
 }
 
-/** The coupon is as wished already. */
-const kept = (row: CouponRow, state: "locked" | "used", byService: boolean): Plan =>
-  byService && !row.byService
-    ? steps({ action: "confirm", state, held: 0, reserved: 0, spent: 0 })
-    : NOTHING;
+/** The order has the coupon locked or used already. */
+const kept = (row: CouponRow, byService: boolean): Plan =>
+  byService && !row.byService ? steps({ action: "confirm", held: 0, reserved: 0, spent: 0 }) : KEPT;
 
 /** What the order's own wish is about. */
 interface Asked {
@@ -112,7 +110,7 @@ interface Asked {
 }
 
 function planLock(row: CouponRow, ttlSeconds: number, { mine, byService }: Asked): Plan {
-  if (mine && stateOf(row) === "locked") return kept(row, "locked", byService);
+  if (mine && stateOf(row) === "locked") return kept(row, byService);
   const refusal = notFree(row);
   if (refusal) return refused(refusal);
   const { budget } = row.template;
@@ -124,7 +122,7 @@ function planUse(row: CouponRow, amounts: Amounts, { mine, byService }: Asked): 
   const state = stateOf(row);
   if (mine && state === "used") {
     const same = row.originalAmount === amounts.original && row.discountAmount === amounts.discount;
-    return same ? kept(row, "used", byService) : refused({ kind: "used-otherwise" });
+    return same ? kept(row, byService) : refused({ kind: "used-otherwise" });
   }
   // A lock that was taken in time lets its order go through, also when the coupon's time is over meanwhile.
   const locked = mine && state === "locked";
@@ -150,7 +148,7 @@ export function planWish(row: CouponRow, orderSn: string, wish: Wish, byService:
     case "use":
       return planUse(row, wish.amounts, { mine, byService });
     case "unlock": {
-      if (!mine) return NOTHING;
+      if (!mine) return KEPT;
       if (row.stored === "used") return refused({ kind: "used" });
       const lapse = lapseOf(row);
       if (lapse.length > 0) return steps(...lapse);
@@ -158,7 +156,7 @@ export function planWish(row: CouponRow, orderSn: string, wish: Wish, byService:
       return steps({ action: "unlock", ...ended(row) });
     }
     case "revert":
-      if (!mine || row.stored !== "used") return NOTHING;
+      if (!mine || row.stored !== "used") return KEPT;
       if (isAnothers) return refused({ kind: "held-by-service" });
       return steps({ action: "revert", held: -1, reserved: 0, spent: -row.reserved });
   }

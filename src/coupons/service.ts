@@ -2,8 +2,8 @@
 //
 // One reading tells what each coupon needs (plan.ts); most refusals and repeats end there. Then one transaction
 // takes the steps (steps.ts), in the order of the coupons' places, and counts them (counters.ts). If a coupon is no
-// longer as it was read, nothing is changed and all begins anew with another reading. No lock is held between the
-// reading and the change, so nothing is left behind by a process that dies.
+// longer as it was read, also one that was as wished, nothing is changed and all begins anew with another reading. No
+// lock is held between the reading and the change, so nothing is left behind by a process that dies.
 
 import { createTurns } from "../auth/turns.ts";
 import type { Database, Transaction } from "../db/client.ts";
@@ -47,6 +47,8 @@ interface Planned {
   readonly steps: readonly Step[];
 }
 
+const isKept = ({ steps }: Planned): boolean => steps.every(({ action }) => action === "keep");
+
 type Executed =
   | { readonly kind: "done"; readonly rows: CouponRow[] }
   /** Some coupon is no longer as it was read. */
@@ -54,7 +56,8 @@ type Executed =
   | Exclude<Settled, { kind: "settled" }>;
 
 const linesOf = ({ row, steps }: Planned, orderSn: string, actor: string): LogLine[] =>
-  steps.map((step) => {
+  steps.flatMap((step) => {
+    if (step.action === "keep") return [];
     const { originalAmount, discountAmount } =
       step.action === "use"
         ? { originalAmount: step.amounts.original, discountAmount: step.amounts.discount }
@@ -62,7 +65,7 @@ const linesOf = ({ row, steps }: Planned, orderSn: string, actor: string): LogLi
     const amounts =
       step.action === "use" || step.action === "revert" ? { originalAmount, discountAmount } : {};
     const of = step.action === "lapse" ? row.orderSn : orderSn;
-    return { couponId: row.id, action: step.action, orderSn: of, actor, ...amounts };
+    return [{ couponId: row.id, action: step.action, orderSn: of, actor, ...amounts }];
   });
 
 /** Takes all the steps; anything but "done" has to be rolled back. */
@@ -150,7 +153,7 @@ export function createCoupons({
       if (plan.kind === "refused") return { ...plan, code: row.code };
       planned.push({ row, steps: plan.steps });
     }
-    if (planned.every(({ steps }) => steps.length === 0)) return done(rows, false);
+    if (planned.every(isKept)) return done(rows, false);
     const executed = await transact(db, async (tx) => {
       const result = await execute(tx, planned, acting, orderSn);
       return { result, keep: result.kind === "done" };

@@ -1,6 +1,6 @@
 // The changes of a coupon in MySQL. Each is one UPDATE that names the state the coupon must be in, and the order, the
 // owner and the time by MySQL's clock where they matter: of any number of parallel changes one finds the coupon as it
-// demands, and the others find nothing. Each leaves a row in coupon_usage_logs.
+// demands, and the others find nothing. Each that changes something leaves a row in coupon_usage_logs.
 
 import { and, type Column, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
@@ -38,6 +38,10 @@ const asRead = ({ stored, orderSn, lockedUntil, usedAt, reserved }: CouponRow): 
   eq(coupons.reserved, reserved),
 ];
 
+/** The coupon as it was read, and a lock that ran then still runs. */
+const inStateAsRead = (row: CouponRow): SQL[] =>
+  row.stored === "locked" && !row.lapsed ? [...asRead(row), lockRuns] : asRead(row);
+
 /** The order that a step is taken for; `byService` when a service asks for it, and not the owner. */
 interface Taker {
   readonly orderSn: string;
@@ -58,13 +62,13 @@ function updateOf(
     case "lapse":
       return { demands: [...asRead(row), lockRanOut], set: FREE };
     case "unlock":
-      return { demands: [...asRead(row), lockRuns, ...ofAsker], set: FREE };
     case "revert":
-      return { demands: [...asRead(row), ...ofAsker], set: FREE };
-    case "confirm": {
-      const runs = step.state === "locked" ? [lockRuns] : [];
-      return { demands: [...asRead(row), ...runs], set: { byService: true } };
-    }
+      return { demands: [...inStateAsRead(row), ...ofAsker], set: FREE };
+    case "keep":
+      // It is written as it is, so that nobody changes it before this transaction ends.
+      return { demands: inStateAsRead(row), set: { state: sql`${coupons.state}` } };
+    case "confirm":
+      return { demands: inStateAsRead(row), set: { byService: true } };
     case "lock": {
       const lockedUntil = secondsFromNow(step.ttlSeconds);
       const { reserved } = step;
@@ -74,7 +78,7 @@ function updateOf(
     case "use": {
       const { amounts, counted } = step;
       return {
-        demands: step.from === "locked" ? [...asRead(row), lockRuns] : canBeTaken,
+        demands: step.from === "locked" ? inStateAsRead(row) : canBeTaken,
         set: {
           ...{ state: "used", orderSn, lockedUntil: null, reserved: counted, ...marked },
           ...{ originalAmount: amounts.original, discountAmount: amounts.discount },
@@ -106,7 +110,7 @@ export async function takeStep(
 /** One line of a coupon's history. */
 export interface LogLine {
   readonly couponId: string;
-  readonly action: Step["action"] | "expire";
+  readonly action: Exclude<Step["action"], "keep"> | "expire";
   readonly orderSn: string | null;
   /** Of a use, and of the use that a revert takes back. */
   readonly originalAmount?: number | null;

@@ -37,24 +37,25 @@ export function openShop(databaseUrl: string): Shop {
 }
 
 /**
- * A moment between reading and changing, for tests: while `ask` waits for a coupon that it has read, `meanwhile`
- * changes it, in a transaction that had it first.
+ * A moment between reading and changing, for tests: while `ask` waits for coupons that it has read, `meanwhile`
+ * changes them, in a transaction that had them first.
  */
 export async function changeMeanwhile<Result>(
   { db }: Shop,
-  coupon: TestCoupon,
+  held: readonly TestCoupon[],
   ask: () => Promise<Result>,
   meanwhile: (shop: Shop) => Promise<unknown>,
 ): Promise<Result> {
   let asked: Promise<Result> | undefined;
   await db.transaction(async (tx) => {
     // By the index that changes take to it, or it and a change that waits would wait for each other.
-    const { userId, templateId: saleId, grantNo } = coupon;
-    const place = [eq(coupons.saleId, saleId), eq(coupons.grantNo, grantNo)];
-    await tx
-      .update(coupons)
-      .set({ state: sql`${coupons.state}` })
-      .where(and(...place, eq(coupons.userId, userId)));
+    for (const { userId, templateId: saleId, grantNo } of held) {
+      const place = [eq(coupons.saleId, saleId), eq(coupons.grantNo, grantNo)];
+      await tx
+        .update(coupons)
+        .set({ state: sql`${coupons.state}` })
+        .where(and(...place, eq(coupons.userId, userId)));
+    }
     asked = ask();
     await untilSomebodyWaits(db);
     await meanwhile(shopOn(tx as unknown as Database));
@@ -122,6 +123,18 @@ const askAs = (byService: boolean, [shop, wish, orderSn, ...held]: Request): Pro
 export const ask = (...request: Request): Promise<Outcome> => askAs(false, request);
 /** The same, and a service asks for it. */
 export const askAsService = (...request: Request): Promise<Outcome> => askAs(true, request);
+
+/** So many requests, all at once, in turn on one process and the other; what became of each. */
+export const askAll = (
+  shops: readonly [Shop, Shop],
+  count: number,
+  request: (index: number) => [wish: Wish, orderSn: string, ...held: TestCoupon[]],
+): Promise<string[]> =>
+  Promise.all(
+    Array.from({ length: count }, async (_, index) =>
+      word(await ask(shops[index % 2] as Shop, ...request(index))),
+    ),
+  );
 
 export const LOCK: Wish = { action: "lock", ttlSeconds: 900 };
 export const UNLOCK: Wish = { action: "unlock" };

@@ -4,6 +4,7 @@ import { replace } from "./edits.ts";
 import type { Mutant } from "./mutant.ts";
 
 const RACES = "test/coupon-races.test.ts";
+const LISTS = "test/coupon-lists.test.ts";
 const COUNTERS = "test/coupon-counters.test.ts";
 
 export const couponMutants: readonly Mutant[] = [
@@ -136,9 +137,20 @@ export const couponMutants: readonly Mutant[] = [
       },
     ],
     caughtBy: {
-      file: RACES,
+      file: LISTS,
       title:
         "lists that overlap, in any order, leave each coupon with one order and none half taken",
     },
+  },
+  {
+    name: "kept-unlocked",
+    what: "a coupon of a list that is as wished already may change while the others do",
+    edits: [
+      {
+        path: "src/coupons/steps.ts",
+        edit: replace("demands: inStateAsRead(row), set: { state", "demands: [], set: { state"),
+      },
+    ],
+    caughtBy: { file: LISTS, title: "is locked whole, also when that one is given back meanwhile" },
   },
 ];
