@@ -210,6 +210,20 @@ test("an unlock, a use and a lapse that have waited take what the lock has set a
   }
 });
 
+test("a coupon whose row somebody else has for three seconds is locked after all", async () => {
+  const { db } = shops[0];
+  const [coupon, order] = [await makeCoupon(db, await makeTemplate(db)), freshOrder()];
+  const outcome = await changeMeanwhile(
+    ...[shops[0], [coupon]],
+    () => ask(shops[1], LOCK, order, coupon),
+    async () => {
+      const since = performance.now();
+      await until("three seconds to be over", () => performance.now() - since > 3_000);
+    },
+  );
+  expect(word(outcome)).toBe("done");
+}, 20_000);
+
 test("the lock of a process that was killed frees itself", async () => {
   const { db } = shops[0];
   const templateId = await makeTemplate(db, { budget: 500, userLimit: 1 });
