@@ -4,6 +4,7 @@ import { z } from "@hono/zod-openapi";
 import { limits } from "../limits.ts";
 import { amountSchema, currencySchema, idSchema, timeSchema } from "../v1/schemas.ts";
 import { parseCode } from "./code.ts";
+import { HISTORY_ACTIONS } from "./history.ts";
 import { COUPON_STATES } from "./row.ts";
 
 const CODE_EXAMPLE = "7K4M9QX2TB8WZ1H6RVDN";
@@ -89,8 +90,39 @@ export const undoAllSchema = z.strictObject({ codes, ...orderFields }).openapi("
 
 const money = z.int().min(0);
 
-export const couponSchema = z
-  .object({
+const inShort = {
+  id: idSchema,
+  name: z.string(),
+  type: z.enum(["amount_off", "percent_off", "free_shipping"]),
+  faceValue: money,
+  basisPoints: z.int().nullable(),
+  discountMax: money.nullable(),
+  minimumSpend: money,
+  currency: currencySchema,
+};
+
+const ids = z.array(z.string()).readonly();
+
+const rules = {
+  description: z.string(),
+  goods: ids.openapi({
+    description: "It is for these, and for `categories`; both empty: for all.",
+  }),
+  categories: ids,
+  excludedGoods: ids.openapi({ description: "It is never for these." }),
+  excludedCategories: ids,
+  stacking: z.enum(["exclusive", "group", "free"]).openapi({
+    description: "exclusive: only alone. group: only one of its `stackingGroup`.",
+  }),
+  stackingGroup: z.string().nullable(),
+  userLimit: z.int().nullable().openapi({
+    description:
+      "So many coupons of the template one user may have locked or used; null: any number.",
+  }),
+};
+
+const couponWith = <Template extends z.ZodType>(template: Template) =>
+  z.object({
     code: z.string().openapi({ example: CODE_EXAMPLE }),
     state: z.enum(COUPON_STATES),
     recorded: z.boolean().openapi({
@@ -99,18 +131,7 @@ export const couponSchema = z
     }),
     saleId: idSchema,
     grantNo: idSchema,
-    template: z
-      .object({
-        id: idSchema,
-        name: z.string(),
-        type: z.enum(["amount_off", "percent_off", "free_shipping"]),
-        faceValue: money,
-        basisPoints: z.int().nullable(),
-        discountMax: money.nullable(),
-        minimumSpend: money,
-        currency: currencySchema,
-      })
-      .openapi("TemplateInShort"),
+    template,
     validFrom: timeSchema.nullable(),
     expiresAt: timeSchema.nullable(),
     grantedAt: timeSchema,
@@ -122,8 +143,30 @@ export const couponSchema = z
     originalAmount: money.nullable(),
     discountAmount: money.nullable(),
     usedAt: timeSchema.nullable(),
+  });
+
+export const couponSchema = couponWith(z.object(inShort).openapi("TemplateInShort")).openapi(
+  "Coupon",
+);
+export const wholeCouponSchema = couponWith(
+  z.object({ ...inShort, ...rules }).openapi("TemplateOfCoupon"),
+).openapi("WholeCoupon");
+
+export const couponChangeSchema = z
+  .object({
+    action: z.enum(HISTORY_ACTIONS).openapi({
+      description:
+        "confirm: a service took over what the owner had locked or used for the order. lapse: a lock ran out.",
+    }),
+    orderSn: z.string().nullable(),
+    originalAmount: money.nullable().openapi({
+      description: "Of a use, and of the use that a revert has taken back.",
+    }),
+    discountAmount: money.nullable(),
+    by: z.enum(["user", "service", "time"]),
+    at: timeSchema,
   })
-  .openapi("Coupon");
+  .openapi("CouponChange");
 
 const changed = z.boolean().openapi({ description: "False: it was so already." });
 

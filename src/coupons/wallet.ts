@@ -11,9 +11,11 @@ import type { CachedTemplate } from "../templates/cached.ts";
 import { byNewest, type Grant } from "../wallet/grants.ts";
 import { readRecentOrNone } from "../wallet/recent.ts";
 import { type Coupon, couponOf } from "./coupon.ts";
+import { type HistoryLine, type HistoryPage, readHistory } from "./history.ts";
 import { couponOfListed, type Listed, type Listing, nameOfGrant, readListings } from "./listed.ts";
 import type { Pending } from "./pending.ts";
 import { type CouponState, readCoupons } from "./row.ts";
+import { readWhole, type WholeCoupon } from "./whole.ts";
 
 export interface CouponPage {
   readonly userId: number;
@@ -27,7 +29,12 @@ export interface CouponWallet {
   /** The newest `count` of a user's coupons behind `after`. Without Redis, what MySQL has. Throws MySQL's error. */
   list(page: CouponPage): Promise<Coupon[]>;
   /** A user's coupon by its code in its one spelling. Throws MySQL's error, or RedisAway if MySQL does not have it. */
-  find(userId: number, code: string): Promise<Coupon | undefined>;
+  find(userId: number, code: string): Promise<WholeCoupon | undefined>;
+  /**
+   * What has become of it, newest first; undefined when it is not one of the user's. Throws MySQL's error, or
+   * RedisAway if MySQL does not have it.
+   */
+  history(userId: number, code: string, page: HistoryPage): Promise<HistoryLine[] | undefined>;
   /** True when it is one of the user's that MySQL may not have yet. Throws RedisAway. */
   isPending(userId: number, code: string): Promise<boolean>;
 }
@@ -121,11 +128,18 @@ export function createCouponWallet(deps: CouponWalletDeps): CouponWallet {
 
     async find(userId, code) {
       // Once more at the end: it may have been recorded between the first look and Redis's answer.
-      return (
+      const coupon =
         (await recorded(userId, code)) ??
         (await pendingOf(userId, code)) ??
-        (await recorded(userId, code))
-      );
+        (await recorded(userId, code));
+      return coupon && readWhole(db, coupon);
+    },
+
+    async history(userId, code, page) {
+      const read = () => readHistory(db, userId, code, page);
+      const found = await read();
+      if (found) return found;
+      return (await pendingOf(userId, code)) ? [] : read();
     },
 
     isPending: async (userId, code) => (await pendingOf(userId, code)) !== undefined,
