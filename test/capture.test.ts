@@ -66,6 +66,15 @@ async function shown(all: readonly CapturingProcess[], text: string): Promise<nu
   return performance.now() - begun;
 }
 
+/** Everything that was read up to now is told for the last time. */
+async function settled(): Promise<void> {
+  const begun = Date.now();
+  await until("a later position", async () => {
+    const text = await redis.get(capturePositionKey);
+    return text !== null && (JSON.parse(text) as { at: number }).at > begun;
+  });
+}
+
 describe("two processes", () => {
   let both: CapturingProcess[] = [];
   afterAll(() => Promise.all(both.map((each) => each.stop())));
@@ -115,11 +124,28 @@ describe("two processes", () => {
     }
   });
 
+  test.each([
+    ["our own schema", "/doorbuster", "templates"],
+    ["another schema", "/mysql", "doorbuster.templates"],
+    ["no schema", "/", "doorbuster.templates"],
+  ])("a TRUNCATE by a client in %s shows on both", async (_, path, table) => {
+    const url = new URL(mysql.url);
+    url.pathname = path;
+    await settled();
+    await byClient(url.href, `TRUNCATE ${table}`);
+    await until("it to be gone", async () => {
+      const found = await Promise.all(both.map((each) => each.descriptions.get(templateId)));
+      return found.every((one) => one === undefined);
+    });
+    await settled();
+  });
+
   test("counters that move concern nobody; a renamed sale does", async () => {
     const changes = () => both.reduce((sum, { capture }) => sum + capture.status().changes, 0);
     const rows = () => both.reduce((sum, { capture }) => sum + capture.status().rows, 0);
+    const changesAtFirst = changes();
     await update("new");
-    await until("the report", () => changes() > 0);
+    await until("the report", () => changes() > changesAtFirst);
     const [changesBefore, rowsBefore] = [changes(), rows()];
     for (let count = 0; count < 20; count++) {
       await db.execute(sql`UPDATE sales SET granted = granted + 1, returned = returned + 1`);

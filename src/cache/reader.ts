@@ -150,7 +150,9 @@ export class BinlogReader {
     switch (event.getTypeName()) {
       case "Query": {
         const { query, schema } = event as { query: string; schema: string };
-        if (schema !== this.#schema || BRACKETS.test(query)) return;
+        // The schema is the session's, which may be another one than the statement is about, or none.
+        const isOurs = schema === this.#schema || query.includes(this.#schema);
+        if (!isOurs || BRACKETS.test(query)) return;
         this.#fresh.addEverything();
         break;
       }
