@@ -135,7 +135,7 @@ describe("more never makes it worse", () => {
   const cases = fc
     .oneof(
       fc.tuple(anyOrder, anyCoupons(5, 1), fc.nat(3_000)),
-      fc.tuple(prices, meeting, fc.nat(5)),
+      fc.tuple(prices, meeting, fc.oneof(fc.nat(5), fc.nat(9_000))),
     )
     .filter(([some, coupons]) => calculate(some, coupons, NOW).kind === "computed");
 
@@ -184,6 +184,17 @@ describe("more never makes it worse", () => {
       expect(final).toBeLessThanOrEqual(fewer + oddUnits(some, coupons));
     });
     fc.assert(property, { numRuns: 2_000 });
+  });
+
+  test("two cents more of a face value do not turn the sequence of two coupons round", () => {
+    const discounts = [999, 1_001, 1_003].map((faceValue) => {
+      const coupons = [
+        coupon("A", amount(1_002, { goods: ["1", "2"] })),
+        coupon("B", amount(faceValue, { goods: ["1", "3"] })),
+      ];
+      return computed(order([1_000, 0, 1_000]), coupons).discount;
+    });
+    expect(discounts).toEqual([1_999, 2_000, 2_000]);
   });
 
   test("two cents more on one item do not turn the sequence of two coupons round", () => {

@@ -1,6 +1,7 @@
 import { accountMutants } from "./accounts.ts";
 import { cacheMutants } from "./caches.ts";
 import { couponMutants } from "./coupons.ts";
+import { discountMutants } from "./discounts.ts";
 import { ledgerMutants } from "./ledger.ts";
 import type { Mutant } from "./mutant.ts";
 import { processMutants } from "./process.ts";
@@ -15,6 +16,7 @@ export const mutants: readonly Mutant[] = [
   ...ledgerMutants,
   ...recoveryMutants,
   ...couponMutants,
+  ...discountMutants,
   ...accountMutants,
   ...saleMutants,
   ...cacheMutants,
