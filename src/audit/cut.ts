@@ -34,14 +34,16 @@ export interface Cut {
   readonly open: boolean;
   /** Id of the stream's first entry, "" when it has none. */
   readonly firstId: string;
-  /** The last id that the stream has given. */
+  /** Id of the stream's last entry, "" when it has none. */
+  readonly newestId: string;
+  /** The last id that the stream has given; its entry may be gone. */
   readonly lastId: string;
   /** By sale; undefined where Redis does not have it. */
   readonly sales: ReadonlyMap<number, SaleCut | undefined>;
 }
 
 const script = readScript(source);
-const HEAD_WORDS = 4;
+const HEAD_WORDS = 5;
 const SALE_WORDS = 12;
 
 type Word = string | number | null;
@@ -82,11 +84,11 @@ export async function readCut(
     script,
   );
   const words = reply as Word[];
-  const [epoch, state, firstId, lastId] = words;
+  const [epoch, state, firstId, newestId, lastId] = words;
   return {
     epoch: Number(epoch ?? 0),
     open: state === "open",
-    ...{ firstId: String(firstId), lastId: String(lastId) },
+    ...{ firstId: String(firstId), newestId: String(newestId), lastId: String(lastId) },
     sales: new Map(
       saleIds.map((id, index) => {
         const at = HEAD_WORDS + index * SALE_WORDS;

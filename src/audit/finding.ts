@@ -19,6 +19,8 @@ export type FindingKind =
   /** It is open in one store and paused in the other. */
   | "state_differs"
   | "counters"
+  /** MySQL has read the stream to its end, and lacks the last grants of the sale. */
+  | "entries_lost"
   | "oversold"
   /** A granted number that is neither a row nor waits in the stream. */
   | "number_missing"

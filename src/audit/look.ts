@@ -1,5 +1,8 @@
 // One look at the counters of some sales of a shard.
 
+import { eq } from "drizzle-orm";
+import { compareIds } from "../ledger/entry.ts";
+import { shards } from "../ledger/table.ts";
 import { counterFaults, type Fault } from "./counters.ts";
 import { type Cut, readCut } from "./cut.ts";
 import type { AuditDeps } from "./deps.ts";
@@ -14,7 +17,7 @@ export interface CountersSeen {
   readonly faults: ReadonlyMap<number, Fault[]>;
 }
 
-/** Reads MySQL, Redis, MySQL, of at most `auditSalesPerCut` sales. Throws when a server does not answer. */
+/** Reads MySQL, Redis, MySQL's cursor, MySQL, of at most `auditSalesPerCut` sales. Throws when a server does not answer. */
 export async function lookAtCounters(
   deps: AuditDeps,
   shard: number,
@@ -23,6 +26,11 @@ export async function lookAtCounters(
   const { redis, pool } = deps;
   const before = await salesNow(pool.db, ids);
   const cut = await readCut(redis, shard, ids);
+  const [shardRow] = await pool.db
+    .select({ lastId: shards.lastId })
+    .from(shards)
+    .where(eq(shards.shard, shard));
+  const isRead = compareIds(shardRow?.lastId ?? "0-0", cut.newestId || "0-0") >= 0;
   const rows = await salesNow(pool.db, ids);
   const faults = new Map<number, Fault[]>();
   for (const saleId of ids) {
@@ -32,7 +40,7 @@ export async function lookAtCounters(
     const at = cut.sales.get(saleId);
     const ahead = at !== undefined && at.recorded > later.granted;
     const replays = ahead && (await waits(deps, shard, later, cut.lastId));
-    const found = counterFaults(earlier, at, later, replays);
+    const found = counterFaults(earlier, at, later, { replays, isRead });
     if (found.length > 0) faults.set(saleId, found);
   }
   return { cut, rows, faults };

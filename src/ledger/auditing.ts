@@ -105,6 +105,9 @@ export class Auditing {
       if (kinds.has("sale_missing")) await this.hooks.onMissing(saleId, epoch);
       else if (kinds.has("sale_broken")) {
         this.hooks.onLoss(shard, epoch, `sale ${saleId} lacks a counter in redis`);
+      } else if (kinds.has("entries_lost")) {
+        const { text } = found.find(({ kind }) => kind === "entries_lost") as Finding;
+        this.hooks.onLoss(shard, epoch, `sale ${saleId}: ${text}`);
       } else if ((await this.#pause(saleId, shard, epoch)) === "fenced") fenced.add(shard);
     }
   }

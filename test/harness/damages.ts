@@ -108,7 +108,7 @@ export const damages: readonly Damage[] = [
   {
     what: "Redis has granted more than there is",
     hurt: ({ redis }, saleId) => redis.hset(saleKeys(saleId).sale, "granted", WINNERS + 2),
-    found: [["counters"], ["number_missing", 41, 42]],
+    found: [["counters"], ["entries_lost"], ["number_missing", 41, 42]],
   },
   {
     what: "MySQL counts less than it has",
