@@ -156,6 +156,16 @@ test("that there is nothing is known in memory, and spares Redis and MySQL the q
   expect(asked()).toEqual([1, 2, expect.any(Number)]);
 });
 
+test("that there is nothing is not believed from memory while messages may be missed", async () => {
+  rows.delete(name);
+  const deaf = await start();
+  await deaf.facts.get(name);
+  await deaf.levels.stop();
+  rows.set(name, { version: 7 });
+  await one.facts.renew(name);
+  expect(await deaf.facts.get(name)).toEqual({ version: 7 });
+});
+
 test("that there is nothing spares MySQL the question for a moment, also of other processes", async () => {
   rows.delete(name);
   await one.facts.get(name);

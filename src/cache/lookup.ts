@@ -53,13 +53,10 @@ async function within<Result>(
   return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
-/** The time in which something counts, by the clock of the levels. */
-type Span = Pick<Slot<unknown>, "since" | "until">;
-
 export class Lookup<Key extends string | number, Value extends object> {
   readonly #memory: Memory<Key, Value>;
-  /** What there was none of when this process last looked. */
-  readonly #absent = new LRUCache<Key, Span>({ max: limits.cacheUnknownMax });
+  /** What there was none of when this process looked, and how long that is believed. */
+  readonly #absent = new LRUCache<Key, number>({ max: limits.cacheUnknownMax });
   readonly #flights = new Map<Key, Flight<Value>>();
   readonly #turns = createTurns({
     atOnce: limits.cacheLoadsAtOnce,
@@ -107,8 +104,7 @@ export class Lookup<Key extends string | number, Value extends object> {
     const at = this.around.now();
     const hit = this.#used(this.#memory.get(key, at), at);
     if (hit !== undefined) return hit;
-    const absent = this.#absent.get(key);
-    if (absent && this.#isGood(absent, at)) {
+    if (this.#isAbsent(key, at)) {
       this.around.counts.memory.none++;
       return undefined;
     }
@@ -146,9 +142,14 @@ export class Lookup<Key extends string | number, Value extends object> {
     return slot.value;
   }
 
-  #isGood({ since, until }: Span, at: number): boolean {
+  #isGood(slot: Slot<Value>, at: number): boolean {
     const { trustedUntil } = this.around;
-    return at < until && (at < trustedUntil() || at < since + limits.cacheBlindMs);
+    return at < slot.until && (at < trustedUntil() || at < slot.since + limits.cacheBlindMs);
+  }
+
+  /** Stricter than for values: who has just made something may look for it on another process at once. */
+  #isAbsent(key: Key, at: number): boolean {
+    return at < (this.#absent.get(key) ?? 0) && at < this.around.trustedUntil();
   }
 
   #fence(key: Key): void {
@@ -250,9 +251,8 @@ export class Lookup<Key extends string | number, Value extends object> {
 
   /** Only what was looked for here is remembered: what Redis knows of has been so for a time already. */
   #lack(key: Key, flight: Flight<Value>): void {
-    const since = this.around.now();
-    const until = since + limits.cacheUnknownSeconds * 1_000;
-    if (!flight.fenced) this.#absent.set(key, { since, until });
+    const until = this.around.now() + limits.cacheUnknownSeconds * 1_000;
+    if (!flight.fenced) this.#absent.set(key, until);
   }
 
   /** A page's things come at once and go to MySQL a few at a time, so that its pool has room for others. */

@@ -43,7 +43,7 @@ export const cacheMutants: readonly Mutant[] = [
       {
         path: "src/cache/lookup.ts",
         edit: replace(
-          "(at < trustedUntil() || at < since + limits.cacheBlindMs)",
+          "(at < trustedUntil() || at < slot.since + limits.cacheBlindMs)",
           "trustedUntil() >= 0",
         ),
       },
