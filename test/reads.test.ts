@@ -2,6 +2,8 @@
 
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { EVERYTHING } from "../src/cache/changes.ts";
+import { announce } from "../src/cache/shared.ts";
 import { limits } from "../src/limits.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { sales } from "../src/sales/table.ts";
@@ -130,6 +132,41 @@ test("a new sale is in the list right after its answer on a process that held th
       expect(lines.map(({ name }) => name)).toEqual(made.slice(0, 20));
     }
   }
+});
+
+test("a page is read again when everything may have changed, and what was being read is kept nowhere", async () => {
+  const { id, sellerId } = await makeSale(a);
+  const everythingChanges = async (name: string) => {
+    await a.pool.db.update(sales).set({ name }).where(eq(sales.id, id));
+    const heard = new Promise((resolve) => b.levels.onChange(resolve));
+    await announce(a.redis, "an operator", EVERYTHING);
+    await heard;
+  };
+  await sellerLines(b, sellerId);
+  await everythingChanges("second");
+  expect(await sellerLines(b, sellerId)).toMatchObject([{ name: "second" }]);
+
+  // MySQL's next answer is on its way for as long as this test likes.
+  const [read, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { pool } = b.pool;
+  const query = pool.query.bind(pool) as (...args: unknown[]) => unknown;
+  const late = (...args: unknown[]) => {
+    const answer = args.pop() as (...result: unknown[]) => void;
+    return query(...args, (...result: unknown[]) => {
+      read.resolve();
+      void gate.promise.then(() => answer(...result));
+    });
+  };
+  await everythingChanges("third");
+  const once = spyOn(pool, "query").mockImplementationOnce(late as typeof pool.query);
+  const early = sellerLines(b, sellerId);
+  await read.promise;
+  once.mockRestore();
+  await everythingChanges("fourth");
+  expect(await sellerLines(b, sellerId)).toMatchObject([{ name: "fourth" }]);
+  gate.resolve();
+  expect(await early).toMatchObject([{ name: "third" }]);
+  expect(await sellerLines(b, sellerId)).toMatchObject([{ name: "fourth" }]);
 });
 
 test("right after a grab one less is left, on every process, however many ask", async () => {

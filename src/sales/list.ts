@@ -4,13 +4,15 @@
 // read from MySQL. Whoever makes a sale changes the version after COMMIT and before the answer; every
 // request reads the version, so from the 201 on no process shows the list without the new sale. If Redis
 // fails exactly between COMMIT and that change, other processes may keep their page, but no longer than
-// `cacheSellerPageSeconds`.
+// `cacheSellerPageSeconds`. When everything may have changed, nobody changes the versions: each process drops its pages.
 //
 // Without Redis the whole page comes from MySQL, whose counters lag behind by what the ledger has not
 // recorded yet.
 
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { EVERYTHING } from "../cache/changes.ts";
+import type { Levels } from "../cache/levels.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
@@ -33,13 +35,25 @@ export interface SellerLists {
   changed(sellerId: number): Promise<void>;
 }
 
-export function createSellerLists({ redis, db }: { redis: Redis; db: Database }): SellerLists {
+interface ListDeps {
+  readonly redis: Redis;
+  readonly db: Database;
+  readonly levels: Pick<Levels, "onChange">;
+}
+
+export function createSellerLists({ redis, db, levels }: ListDeps): SellerLists {
   const pages = new LRUCache<string, SellerPage>({
     max: limits.cacheSellerPagesMax,
     ttl: limits.cacheSellerPageSeconds * 1_000,
     ttlResolution: 0,
   });
   const builds = new Map<string, Promise<SellerPage>>();
+  levels.onChange((changes) => {
+    if (changes !== EVERYTHING) return;
+    pages.clear();
+    // What is being read began before: it is for those who have asked already, and kept nowhere.
+    builds.clear();
+  });
   const live = createLivePages(redis);
   const loadPage = createPageLoader(db);
 
@@ -74,12 +88,15 @@ export function createSellerLists({ redis, db }: { redis: Redis; db: Database })
     const flight = `${name}@${version}`;
     const running = builds.get(flight);
     if (running) return running;
+    const isCurrent = () => builds.get(flight) === started;
     const started = loadPage(sellerId, number, version)
       .then(({ page }) => {
-        pages.set(name, page);
+        if (isCurrent()) pages.set(name, page);
         return page;
       })
-      .finally(() => builds.delete(flight));
+      .finally(() => {
+        if (isCurrent()) builds.delete(flight);
+      });
     builds.set(flight, started);
     return started;
   }

@@ -52,7 +52,7 @@ export interface Sales {
 export interface SalesDeps {
   redis: Redis;
   db: Database;
-  levels: Pick<Levels, "lookup">;
+  levels: Pick<Levels, "lookup" | "onChange">;
   users: { find(username: string): Promise<{ id: number } | undefined> };
   warmer: { available(): boolean; warm(saleId: number): Promise<"warm" | "later"> };
   codes: Pick<CouponCodes, "current">;
@@ -115,7 +115,7 @@ export function createSales({ redis, db, levels, users, warmer, codes, log }: Sa
     if (slot) byNames.set(pairKey(sellerName, couponName), slot);
   }
 
-  const lists = createSellerLists({ redis, db });
+  const lists = createSellerLists({ redis, db, levels });
 
   return {
     peek(sellerName, couponName) {

@@ -3,7 +3,7 @@
 // any two of them. Two "processes" are two of these, which share nothing but Redis and MySQL.
 
 import { eq, sql } from "drizzle-orm";
-import { createLevels } from "../../src/cache/levels.ts";
+import { createLevels, type Levels } from "../../src/cache/levels.ts";
 import { type DatabasePool, openPool } from "../../src/db/client.ts";
 import type { RedisServer } from "../../src/embedded/redis.ts";
 import { grants } from "../../src/ledger/table.ts";
@@ -28,6 +28,7 @@ export interface Servers {
 export interface Reads {
   readonly redis: Redis;
   readonly pool: DatabasePool;
+  readonly levels: Levels;
   readonly sales: Sales;
   readonly wallet: Wallet;
   /** Puts a sale into Redis without asking any gate; a test may replace its methods. */
@@ -72,9 +73,7 @@ export async function startReads({ redis: server, databaseUrl }: Servers): Promi
   };
   const users = { find: async (name: string) => ({ id: Number(name) }) };
   return {
-    redis,
-    pool,
-    warmer,
+    ...{ redis, pool, levels, warmer },
     sales: createSales({ redis, db: pool.db, levels, users, warmer, codes: testCodes, log }),
     wallet: createWallet({ redis, db: pool.db, levels }),
     queries: () => queries,
