@@ -149,7 +149,7 @@ test("the units of a sale that is on its way to a template count there, and are 
   const beyond = await make(to, 3);
   expect([beyond.body.code, beyond.body.left]).toEqual(["template_count_exceeded", 2]);
   go.resolve();
-  expect(await moved).toEqual({ kind: "done" });
+  expect(await moved).toMatchObject({ kind: "done", sale: { templateId: to, state: "open" } });
   expect((await make(to, 3)).body.left).toBe(2);
   expect((await make(to, 2)).status).toBe(201);
   expect((await make(from, 10)).status).toBe(201);

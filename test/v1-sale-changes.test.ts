@@ -2,10 +2,18 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { createTokens } from "../src/auth/token.ts";
+import { systemClock } from "../src/clock.ts";
 import { saleKeys } from "../src/redis/keys.ts";
+import { createChanges } from "../src/sales/changes.ts";
+import { createFlashSales } from "../src/sales/flash.ts";
+import { newsThrough } from "../src/sales/news.ts";
+import { saleRoutes } from "../src/sales/routes.ts";
 import { openSale, pauseSale } from "../src/sales/state.ts";
 import { saleChanges } from "../src/sales/table.ts";
-import { startApi, type TestApi } from "./harness/api.ts";
+import { createSaleViews } from "../src/sales/views.ts";
+import { createEdge } from "../src/v1/edge.ts";
+import { startApi, TEST_SECRET, type TestApi } from "./harness/api.ts";
 import { freshName } from "./harness/http.ts";
 import { inMs, mint, newTemplate, type Someone, salesOf } from "./harness/sellers.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
@@ -174,6 +182,41 @@ test("behind another change that cannot be made now, nothing is noted, and stran
   expect((await hash(id)).state).toBe("open");
 });
 
+test("what is done is answered as it was written when it cannot be read", async () => {
+  const { db, redis } = past;
+  const records = { peek: () => undefined, get: () => Promise.reject(new Error("too many")) };
+  const news = newsThrough(redis);
+  const routes = saleRoutes({
+    edge: createEdge({
+      tokens: createTokens(TEST_SECRET, systemClock, () => false),
+      ...{ keys: { find: never }, answers: { begin: never, start: never } },
+    }),
+    flash: createFlashSales({
+      ...{ db, news, changes: createChanges({ db, redis, news }), codes: { current: "" } },
+      warmer: { warm: never },
+    }),
+    views: createSaleViews({
+      ...{ db, clock: systemClock, records: records as never },
+      ...{ listed: { peek: never, read: never }, numbers: { peek: () => undefined } as never },
+    }),
+    stats: never,
+  });
+  const id = await sale({ opensAt: inMs(HOUR) });
+  const ask = async (what: string, body?: object) => {
+    const [method = "", path = ""] = what.split(" ");
+    const headers = { Authorization: `Bearer ${seller.token}`, "Content-Type": "application/json" };
+    const sent = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+    const answer = await routes.request(`/v1/sales/${id}${path}`, sent);
+    return [answer.status, await answer.json()];
+  };
+  const told = (fields: object) => [200, expect.objectContaining({ id, live: false, ...fields })];
+  expect(await ask("POST /restock", { units: 5, reason: "x" })).toEqual(told({ total: 15 }));
+  expect(await ask("POST /pause")).toEqual(told({ state: "paused", total: 15 }));
+  expect(await ask("POST /resume")).toEqual(told({ state: "upcoming" }));
+  const name = freshName("other");
+  expect(await ask("PATCH ", { name, userLimit: 3 })).toEqual(told({ name, userLimit: 3 }));
+});
+
 describe("restocking", () => {
   test("adds units to a sale that is sold out, at once", async () => {
     const id = await sale({ total: 1 });
@@ -238,3 +281,7 @@ test("stats tell how it went and who did what, and why", async () => {
     ...{ action: "restock", reason: "one was found", before: { total: 3 }, after: { total: 4 } },
   });
 });
+
+function never(): never {
+  throw new Error("nobody asks for this");
+}

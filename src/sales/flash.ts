@@ -10,10 +10,10 @@ import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.t
 import { editOf, restockOf, type SalePatch, windowFault, withoutTemplate } from "./edits.ts";
 import { saleNameKey } from "./facts.ts";
 import { isHeld } from "./held.ts";
-import { withPause } from "./moving.ts";
+import { hasOwnPause, withPause } from "./moving.ts";
 import type { SaleNews } from "./news.ts";
 import { roomFor } from "./room.ts";
-import type { SaleRow } from "./stored.ts";
+import { columnsOf, type SaleRow } from "./stored.ts";
 import { type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 
 export interface NewFlashSale {
@@ -36,15 +36,20 @@ export interface Asker {
   readonly requestKey: string | null;
 }
 
+/** `sale` as it was changed; undefined where an earlier request with this key has done it. */
+export type FlashOutcome =
+  | { readonly kind: "done"; readonly sale: SaleRow | undefined }
+  | Exclude<ChangeOutcome, { readonly kind: "done" }>;
+
 export interface FlashSales {
   /** Throws MySQL's error. */
   create(by: Asker, input: NewFlashSale): Promise<MakeOutcome>;
   /** These throw the servers' errors: then a repeat tells what has become of it. */
-  patch(by: Asker, saleId: number, patch: SalePatch): Promise<ChangeOutcome>;
-  pause(by: Asker, saleId: number): Promise<ChangeOutcome>;
-  resume(by: Asker, saleId: number): Promise<ChangeOutcome>;
-  restock(by: Asker, saleId: number, units: number, reason: string): Promise<ChangeOutcome>;
-  remove(by: Asker, saleId: number): Promise<ChangeOutcome>;
+  patch(by: Asker, saleId: number, patch: SalePatch): Promise<FlashOutcome>;
+  pause(by: Asker, saleId: number): Promise<FlashOutcome>;
+  resume(by: Asker, saleId: number): Promise<FlashOutcome>;
+  restock(by: Asker, saleId: number, units: number, reason: string): Promise<FlashOutcome>;
+  remove(by: Asker, saleId: number): Promise<FlashOutcome>;
 }
 
 interface AskOptions {
@@ -118,24 +123,35 @@ async function fitted(
   return (await roomFor(tx, template, total - sale.total)) ?? change;
 }
 
+/** The row once it has the change, and no pause any more that came with it. */
+const changedRow = (sale: SaleRow, change: SaleChange): SaleRow => ({
+  ...{ ...sale, ...columnsOf(change) },
+  ...(hasOwnPause(change) && { state: sale.state }),
+});
+
 export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps): FlashSales {
   /** A change by somebody: a sale that is not theirs is unknown to them. `templateId`: another one, maybe. */
-  function ask(
+  async function ask(
     by: Asker,
     saleId: number,
     action: SaleAction,
     edit: ChangeRequest["edit"],
     { reason = "", grows = false, templateId }: AskOptions = {},
-  ): Promise<ChangeOutcome> {
+  ): Promise<FlashOutcome> {
+    let after: SaleRow | undefined;
     let template: TemplateFacts | undefined;
     const request: ChangeRequest = {
       ...{ saleId, action, reason, actor: by.name, requestKey: by.requestKey },
       isTheirs: (sale) => by.owner === undefined || sale.sellerId === by.owner,
       async edit(sale, hasOpened, tx) {
-        const change = await edit(sale, hasOpened, tx);
-        if (!("kind" in change)) return fitted(tx, sale, change, template);
-        const isMissing = templateId !== undefined && templateId !== sale.templateId && !template;
-        return isMissing ? withoutTemplate(change) : change;
+        const wanted = await edit(sale, hasOpened, tx);
+        if ("kind" in wanted) {
+          const isMissing = templateId !== undefined && templateId !== sale.templateId && !template;
+          return isMissing ? withoutTemplate(wanted) : wanted;
+        }
+        const change = await fitted(tx, sale, wanted, template);
+        if (!("kind" in change)) after = changedRow(sale, change);
+        return change;
       },
       ...((grows || templateId !== undefined) && {
         lockFirst: async (tx: Transaction, sale: SaleRow) => {
@@ -143,7 +159,8 @@ export function createFlashSales({ db, changes, warmer, codes, news }: FlashDeps
         },
       }),
     };
-    return changes.change(request);
+    const outcome = await changes.change(request);
+    return outcome.kind === "done" ? { ...outcome, sale: after } : outcome;
   }
 
   return {

@@ -15,8 +15,8 @@ import {
   SIGNED_IN,
   WITH_BODY,
 } from "../v1/schemas.ts";
-import type { ChangeOutcome, Refusal } from "./changes.ts";
-import type { Asker, FlashSales } from "./flash.ts";
+import type { Refusal } from "./changes.ts";
+import type { Asker, FlashOutcome, FlashSales } from "./flash.ts";
 import {
   newSaleSchema,
   restockSchema,
@@ -163,10 +163,6 @@ function refuse(refusal: Refusal | { kind: "later" | "busy" }): never {
   }
 }
 
-const expectDone = (outcome: ChangeOutcome): void => {
-  if (outcome.kind !== "done") refuse(outcome);
-};
-
 function askerOf(c: Context<V1Env>): Asker & { owner: number | undefined } {
   const actor = c.get("actor");
   const owner = actor.kind === "user" && actor.role !== "admin" ? actor.userId : undefined;
@@ -188,6 +184,15 @@ export const saleRoutes = ({ edge, flash, views, stats }: SaleRoutesDeps) => {
     const view = await views.find(saleId);
     if (!view) throw new Problem("not-found");
     return view;
+  }
+  /** It is done: what cannot be read now is as it was written. */
+  async function shownAfter(saleId: number, outcome: FlashOutcome): Promise<SaleView> {
+    if (outcome.kind !== "done") return refuse(outcome);
+    const { sale } = outcome;
+    return shown(saleId).catch((error) => {
+      if (sale && !(error instanceof Problem)) return views.ofRow(sale);
+      throw error;
+    });
   }
   return edge
     .router()
@@ -224,11 +229,11 @@ export const saleRoutes = ({ edge, flash, views, stats }: SaleRoutesDeps) => {
       const patch = Object.fromEntries(
         Object.entries(said).filter(([, value]) => value !== undefined),
       );
-      expectDone(await flash.patch(askerOf(c), id, patch));
-      return c.json(await shown(id), 200);
+      return c.json(await shownAfter(id, await flash.patch(askerOf(c), id, patch)), 200);
     })
     .openapi({ ...deleteOne, middleware: edge.for(...ROLES) }, async (c) => {
-      expectDone(await flash.remove(askerOf(c), c.req.valid("param").id));
+      const outcome = await flash.remove(askerOf(c), c.req.valid("param").id);
+      if (outcome.kind !== "done") return refuse(outcome);
       return c.body(null, 204);
     })
     .openapi(
@@ -238,23 +243,20 @@ export const saleRoutes = ({ edge, flash, views, stats }: SaleRoutesDeps) => {
       },
       async (c) => {
         const { id } = c.req.valid("param");
-        expectDone(await flash.pause(askerOf(c), id));
-        return c.json(await shown(id), 200);
+        return c.json(await shownAfter(id, await flash.pause(askerOf(c), id)), 200);
       },
     )
     .openapi(
       { ...moved("resume", "Let a paused sale go on"), middleware: edge.posting(...ROLES) },
       async (c) => {
         const { id } = c.req.valid("param");
-        expectDone(await flash.resume(askerOf(c), id));
-        return c.json(await shown(id), 200);
+        return c.json(await shownAfter(id, await flash.resume(askerOf(c), id)), 200);
       },
     )
     .openapi({ ...restockOne, middleware: edge.posting(...ROLES) }, async (c) => {
       const { id } = c.req.valid("param");
       const { units, reason } = c.req.valid("json");
-      expectDone(await flash.restock(askerOf(c), id, units, reason));
-      return c.json(await shown(id), 200);
+      return c.json(await shownAfter(id, await flash.restock(askerOf(c), id, units, reason)), 200);
     })
     .openapi({ ...getStats, middleware: edge.for(...ROLES) }, async (c) => {
       const found = await stats(c.req.valid("param").id, askerOf(c).owner);
