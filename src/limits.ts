@@ -22,11 +22,15 @@ export function assertLimits(): void {
   must(
     limits.stopReadyGraceMs +
       limits.stopRequestsMs +
-      limits.stopFinisherMs +
       limits.stopDrainMs +
-      limits.stopDrainGraceMs <
+      limits.stopDrainGraceMs +
+      limits.stopClientsMs <
       24_000,
     "a stop must end within 25 s",
+  );
+  must(
+    Math.max(limits.stopFinisherMs, limits.captureStopMs, limits.tracesStopMs) < limits.stopDrainMs,
+    "what stops beside the ledger must not take longer than it",
   );
   must(
     limits.soldOutRefreshMs < limits.soldOutTrustMs,

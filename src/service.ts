@@ -90,9 +90,8 @@ export function startService(config: Config, log: Log, tracing?: Tracing): Servi
     await Promise.race([server.stop(), sleep(limits.stopRequestsMs)]);
     await server.stop(true);
     stopping.abort();
-    await parts.close();
+    await Promise.all([parts.close(), tracing?.stop()]);
     await ops.stop(true);
-    await tracing?.stop();
   }
 
   return {
@@ -127,9 +126,11 @@ function openClients(config: Config, log: Log, tracing: Tracing | undefined) {
   return {
     ...{ grabsRedis, redis, subscriber, changesRedis, pool },
     async close() {
-      await pool
+      const closed = pool
         .close()
         .catch((error) => log.warn({ reason: reasonOf(error) }, "closing the pool"));
+      // It waits for the queries under way.
+      await Promise.race([closed, sleep(limits.stopClientsMs)]);
       for (const client of [grabsRedis, redis, subscriber, changesRedis]) client.disconnect();
     },
   };
@@ -259,10 +260,10 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
 
   async function close(): Promise<void> {
     stopWarming?.();
-    await stopV1?.();
-    await caches.stop();
-    await validity.stop();
-    await thread?.drain();
+    const others = Promise.all([stopV1?.(), caches.stop(), validity.stop()]);
+    // The ledger has a bound of its own; the others wait for what they have in hand, and no longer than it may take.
+    const ledgerMs = limits.stopDrainMs + limits.stopDrainGraceMs;
+    await Promise.all([thread?.drain(), Promise.race([others, sleep(ledgerMs)])]);
     await clients.close();
   }
 

@@ -17,6 +17,7 @@ import {
   type TestCoupon,
   tally,
 } from "./harness/http.ts";
+import { linkTo } from "./harness/links.ts";
 import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
@@ -98,6 +99,18 @@ test("SIGTERM in a storm: not ready, requests finish, exit 0, and all that was c
   expect(new Set(rows.map(({ user }) => user))).toEqual(new Set(storm.won));
   expect(await past.grantedInRedis(saleId)).toBe(rows.length);
 });
+
+test("a process that cannot reach MySQL any more ends in time: its parts stop side by side", async () => {
+  const link = await linkTo(settings.DATABASE_URL);
+  const api = await startApi({ ...settings, DATABASE_URL: link.url });
+  link.proxy.freeze();
+  const asked = performance.now();
+  expect(await api.end("SIGINT")).toBe(0);
+  const { stopDrainMs, stopDrainGraceMs, stopClientsMs } = limits;
+  expect(performance.now() - asked).toBeLessThan(
+    stopDrainMs + stopDrainGraceMs + stopClientsMs + 1_500,
+  );
+}, 40_000);
 
 test("the log is one JSON line per event, and never has a token, a password or a hash", async () => {
   const api = await startApi({ ...settings, LOG_LEVEL: "trace" });

@@ -35,6 +35,7 @@ export const operationsLimits = {
   stopFinisherMs: 2_000,
   stopDrainMs: 11_000,
   stopDrainGraceMs: 1_000,
+  stopClientsMs: 2_000,
   metricsWaitMs: 1_000,
 
   // Traces, where a collector is named.
