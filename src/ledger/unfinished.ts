@@ -6,7 +6,7 @@ import type { Transaction } from "../db/client.ts";
 import { hasOpened, isForUnopened } from "../sales/demands.ts";
 import { isHeld, RECOVERY } from "../sales/held.ts";
 import type { Decided } from "../sales/news.ts";
-import { lockSale, remember, settle, type Verdict } from "../sales/settle.ts";
+import { lockSale, remember, settleOrDrop, type Verdict } from "../sales/settle.ts";
 import { fieldsBefore, type PendingChange, type SaleRow } from "../sales/stored.ts";
 import { outbox, sales } from "../sales/table.ts";
 import type { Recovery } from "./recovery.ts";
@@ -21,7 +21,7 @@ interface Counters {
  * `changeInRedis` is the last change that Redis knew the sale to have, undefined where it knew of none.
  */
 export async function decideUnfinished(
-  { write, epoch }: Recovery,
+  { context, write, epoch }: Recovery,
   saleId: number,
   counters: Counters,
   changeInRedis: string | undefined,
@@ -32,7 +32,11 @@ export async function decideUnfinished(
     if (!sale || !pending) return undefined;
     const isIn = changeInRedis === pending.changeId;
     const opened = await hasOpened(tx, saleId);
-    await settle(tx, pending, verdictOn(pending, { sale, counters, isIn, opened, epoch }));
+    const verdict = verdictOn(pending, { sale, counters, isIn, opened, epoch });
+    if ((await settleOrDrop(tx, pending, verdict)) === "unfit") {
+      const { action, change } = pending;
+      context.log.error({ saleId, action, change }, "a change that MySQL cannot hold is dropped");
+    }
     return { pending, sale };
   });
 }
@@ -69,7 +73,7 @@ export async function pauseWithin(
 ): Promise<Decided | undefined> {
   const before = await lockSale(tx, saleId);
   const [pending] = await tx.select().from(outbox).where(eq(outbox.saleId, saleId));
-  if (pending) await settle(tx, pending, "refused");
+  if (pending) await settleOrDrop(tx, pending, "refused");
   const refused = pending && { pending, sale: before };
   const sale = await lockSale(tx, saleId);
   if (!sale || (sale.state === "paused" && (await isHeld(tx, saleId)))) return refused;

@@ -22,7 +22,7 @@ import { applyInRedis, refusalOf } from "./asking.ts";
 import { hasOpened } from "./demands.ts";
 import { hasOwnPause } from "./moving.ts";
 import { type Decided, type SaleNews, tellOf } from "./news.ts";
-import { forgetPending, holdPending, isAtEpoch, lockSale, settle } from "./settle.ts";
+import { forgetPending, holdPending, isAtEpoch, lockSale, settle, settleOrDrop } from "./settle.ts";
 import { columnsOf, fieldsBefore, type PendingChange, type SaleRow } from "./stored.ts";
 import { outbox, type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 
@@ -131,12 +131,14 @@ export interface ChangesDeps {
   readonly news: SaleNews;
   /** Told of a sale that MySQL takes for warm and Redis does not have. */
   readonly onMissing?: (saleId: number) => void;
+  /** Told of a change that MySQL cannot hold and has dropped; Redis may have it. */
+  readonly onUnfit?: (pending: PendingChange) => void;
   /** Told of Redis's errors, which may mean that it has forgotten its scripts. */
   readonly gates?: Pick<Gates, "at" | "notice">;
 }
 
 export function createChanges(deps: ChangesDeps): Changes {
-  const { db, redis, news, onMissing } = deps;
+  const { db, redis, news, onMissing, onUnfit } = deps;
 
   /** Begins in MySQL. */
   const begin = (request: ChangeRequest): Promise<Begun> =>
@@ -191,13 +193,14 @@ export function createChanges(deps: ChangesDeps): Changes {
     const sale = await db.transaction((tx) => lockSale(tx, saleId));
     const verdict = await db.transaction(async (tx) =>
       (await isAtEpoch(tx, shardOf(saleId), epoch))
-        ? settle(tx, pending, isIn ? "applied" : "refused")
+        ? settleOrDrop(tx, pending, isIn ? "applied" : "refused")
         : undefined,
     );
     if (verdict === undefined) return { kind: "later" };
     if (verdict === "applied" && action === "delete") await forgetInRedis(pending);
     await tellOf(news, { pending, sale });
-    if (verdict === "refused") return refusalOf(word);
+    if (verdict === "unfit") onUnfit?.(pending);
+    if (verdict !== "applied") return refusalOf(word);
     return hasOwnPause(change) ? resume(saleId) : done;
   }
 

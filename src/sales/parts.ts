@@ -29,7 +29,7 @@ export interface SalePartsDeps {
   readonly log: Log;
   /** Told of each sale that has changed, on any process. */
   readonly onSaleChanged: (saleId: number) => void;
-  /** Told of a sale that MySQL takes for warm and Redis does not have. */
+  /** Told of a sale that MySQL takes for warm and Redis does not have, or has otherwise. */
   readonly onSaleMissing: (saleId: number) => void;
 }
 
@@ -50,6 +50,11 @@ export function createSaleParts(deps: SalePartsDeps) {
   const changes = createChanges({
     ...{ db, redis, news, gates: deps.gates },
     onMissing: deps.onSaleMissing,
+    onUnfit({ saleId, action, change }) {
+      log.error({ saleId, action, change }, "a change that MySQL cannot hold is dropped");
+      // A recovery makes Redis what MySQL is.
+      deps.onSaleMissing(saleId);
+    },
   });
   const watch = createSaleWatch({ db, redis, log, onMissing: deps.onSaleMissing });
   return {

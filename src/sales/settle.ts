@@ -1,9 +1,9 @@
 // The end of a change in MySQL. Whoever comes to it (the process that began the change, another that finishes it, a
 // recovery that rebuilds the sale) holds the sale's row; the first decides, and the others find out what.
 
-import { and, eq } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Transaction } from "../db/client.ts";
-import { isDuplicate } from "../db/errors.ts";
+import { isDataError, isDuplicate } from "../db/errors.ts";
 import { shards } from "../ledger/table.ts";
 import { hasOwnPause, resumingAfter } from "./moving.ts";
 import { columnsOf, madeBy, type PendingChange, type SaleRow } from "./stored.ts";
@@ -87,6 +87,8 @@ export async function settle(
       .select({ id: saleChanges.id })
       .from(saleChanges)
       .where(eq(saleChanges.changeId, changeId));
+    // Somebody has deleted the sale by hand: there is nothing left to change.
+    if (waits && !done) await forgetPending(tx, pending);
     return done ? "applied" : "refused";
   }
   // Somebody has won under the template that it had: Redis has lost the change, or never had it.
@@ -110,4 +112,30 @@ export async function settle(
     await tx.update(sales).set(next.change).where(eq(sales.id, saleId));
   }
   return "applied";
+}
+
+/** A wrong value, or a number that is no time at all: MySQL will not take it the next time either. */
+const cannotBeHeld = (error: unknown): boolean => isDataError(error) || error instanceof RangeError;
+
+/**
+ * The same for a change that has waited in the outbox, where somebody may have put it by hand. "unfit": MySQL cannot
+ * hold it. It is dropped then, because whoever came to it would fail, and with it all that wait behind it. What MySQL
+ * has of it already, which is what makes room, stays, because Redis may sell by it.
+ */
+export async function settleOrDrop(
+  tx: Transaction,
+  pending: PendingChange,
+  verdict: Verdict,
+): Promise<Verdict | "unfit"> {
+  await tx.execute(sql`SAVEPOINT unsettled`);
+  try {
+    return await settle(tx, pending, verdict);
+  } catch (error) {
+    if (!cannotBeHeld(error)) throw error;
+  }
+  await tx.execute(sql`ROLLBACK TO SAVEPOINT unsettled`);
+  const version = sql`GREATEST(${sales.version}, ${pending.version})`;
+  await tx.update(sales).set({ version }).where(eq(sales.id, pending.saleId));
+  await forgetPending(tx, pending);
+  return "unfit";
 }
