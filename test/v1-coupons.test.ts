@@ -22,6 +22,8 @@ let api: TestApi;
 let past: Behind;
 let service: string;
 let templateId: number;
+/** Of another template, without a minimum: several of these go on one order. */
+let free: number;
 
 beforeAll(async () => {
   const { settings } = await startStores();
@@ -29,6 +31,7 @@ beforeAll(async () => {
   const made = await createServiceKey(past.db, "checkout");
   service = typeof made === "string" ? made : made.key;
   templateId = await makeTemplate(past.db, { minimumSpend: 1_000 });
+  free = await makeTemplate(past.db);
 });
 afterAll(stopEverything);
 
@@ -102,7 +105,7 @@ describe("a coupon over HTTP", () => {
   });
 
   test("of a list is locked, used and given back with the others, in the order of the request", async () => {
-    const { user, held } = await owned(3);
+    const { user, held } = await owned(3, { db: past.db, templateId: free });
     const [codes, orderSn] = [held.map(({ code }) => code).toReversed(), freshOrder()];
     const locked = await post("lock", user.token, { codes, orderSn });
     expect(locked.body.coupons.map(({ code }: TestCoupon) => code)).toEqual(codes);
@@ -175,6 +178,26 @@ describe("a coupon over HTTP refuses", () => {
     expect(said(await post(`${third.code}/lock`, rich.token, { orderSn: "z" }))).toBe(
       "409 template_budget_exhausted",
     );
+  });
+
+  test("an order that would have coupons that cannot be used together, with the rule", async () => {
+    const { user, held } = await owned(2);
+    const codes = held.map(({ code }) => code);
+    const body = { orderSn: freshOrder(), codes };
+    const uses = {
+      orderSn: body.orderSn,
+      coupons: codes.map((code) => ({ code, amounts: AMOUNTS })),
+    };
+    const detail = "Only one amount with a minimum spend can be taken off.";
+    for (const [path, sent] of [
+      ["lock", body],
+      ["use", uses],
+    ] as const) {
+      const refused = await post(path, user.token, sent);
+      expect(said(refused)).toBe("422 coupons_not_combinable");
+      const violations = [{ rule: "one_threshold", codes: codes.toSorted(), detail }];
+      expect(refused.body).toMatchObject({ detail, violations });
+    }
   });
 
   test("what is not well formed, each field named", async () => {

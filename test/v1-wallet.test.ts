@@ -46,7 +46,8 @@ const { owned, post, list } = walletsOf(() => ({ url: api.url, db: past.db, temp
 
 describe("the wallet", () => {
   test("is listed newest first, in pages, by state as it is now", async () => {
-    const { user, held } = await owned(5);
+    const free = await makeTemplate(past.db);
+    const { user, held } = await owned(5, { db: past.db, templateId: free });
     const newest = held.map(({ code }) => code).toReversed();
     const codesOf = (page: { items: TestCoupon[] }) => page.items.map(({ code }) => code);
     const pages = [await list(user.token, "?limit=2")];

@@ -2,6 +2,7 @@
 
 import { createRoute, type z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../errors.ts";
+import { limits } from "../limits.ts";
 import { Problem } from "../problem.ts";
 import type { Actor } from "../v1/actor.ts";
 import type { Edge } from "../v1/edge.ts";
@@ -26,8 +27,12 @@ type Action = Wish["action"];
 
 const TAKING = [
   ...["coupon-locked", "coupon-used", "coupon-expired", "coupon-not-yet-valid"],
-  ...["template-limit-reached", "template-budget-exhausted"],
+  ...["template-limit-reached", "template-budget-exhausted", "coupons-not-combinable"],
 ] as ProblemCode[];
+
+const TOGETHER =
+  `An order takes at most ${limits.couponsPerOrderMax} coupons, and none that cannot be used together, however many ` +
+  "calls it takes them with: `violations` has the rules that it would break.";
 
 /** What each is, and what it may refuse besides what every POST about coupons refuses. */
 const ACTIONS: Readonly<
@@ -38,7 +43,7 @@ const ACTIONS: Readonly<
     description:
       "No other order can use them until the lock ends. Repeated for the same order while the lock runs it changes " +
       "nothing, the end stays. A lock that ran out is gone by itself. A coupon of a disabled template can still be " +
-      "locked and used: disabling ends sales, not what somebody holds.",
+      `locked and used: disabling ends sales, not what somebody holds. ${TOGETHER}`,
     refusals: TAKING,
   },
   unlock: {
@@ -53,7 +58,7 @@ const ACTIONS: Readonly<
     description:
       "From the order's own lock, also when the coupon has expired since it was taken, or straight from unused. " +
       "The discount may not be more than the coupon can take off at all. The limit of the user and the budget of " +
-      "the template count at a lock, or here where there was none.",
+      `the template count at a lock, or here where there was none. ${TOGETHER}`,
     refusals: [...TAKING, "currency-mismatch", "discount-too-large"],
   },
   revert: {
@@ -155,6 +160,11 @@ async function make(
       throw new Problem("coupon-not-recorded", { coupon: outcome.code });
     case "refused":
       throw problemOf(outcome.code, outcome.refusal);
+    case "not-together": {
+      const { violations } = outcome;
+      const detail = violations.map((violation) => violation.detail).join(" ");
+      throw new Problem("coupons-not-combinable", { detail, violations });
+    }
   }
 }
 

@@ -1,12 +1,14 @@
 // Locking, using and giving back coupons, one or several at once, all or none.
 //
 // One reading tells what each coupon needs (plan.ts); most refusals and repeats end there. Then one transaction
-// takes the steps (steps.ts), in the order of the coupons' places, and counts them (counters.ts). If a coupon is no
-// longer as it was read, also one that was as wished, nothing is changed and all begins anew with another reading. No
-// lock is held between the reading and the change, so nothing is left behind by a process that dies.
+// sees whether the order may have them together (together.ts), takes the steps (steps.ts), in the order of the coupons'
+// places, and counts them (counters.ts). If a coupon is no longer as it was read, also one that was as wished, nothing
+// is changed and all begins anew with another reading. No lock is held between the reading and the change, so nothing
+// is left behind by a process that dies.
 
 import { createTurns } from "../auth/turns.ts";
 import type { Database, Transaction } from "../db/client.ts";
+import type { Violation } from "../discounts/outcome.ts";
 import { limits } from "../limits.ts";
 import { Overloaded } from "../overloaded.ts";
 import { type Settled, settle } from "./counters.ts";
@@ -15,6 +17,7 @@ import { freeLapsed } from "./lapse.ts";
 import { planWish, type Refusal, type Step, type Wish } from "./plan.ts";
 import { byPlace, type CouponRow, readCoupons } from "./row.ts";
 import { type LogLine, takeStep, writeLog } from "./steps.ts";
+import { isTaking, violationsWith } from "./together.ts";
 import { transact } from "./transact.ts";
 
 /** The owner of the coupons, and who acts: the owner, or a service for the owner. */
@@ -32,7 +35,14 @@ export type Outcome =
   | { readonly kind: "unknown"; readonly code: string }
   /** Granted a moment ago; MySQL will have it soon. */
   | { readonly kind: "unrecorded"; readonly code: string }
-  | { readonly kind: "refused"; readonly code: string; readonly refusal: Refusal };
+  | { readonly kind: "refused"; readonly code: string; readonly refusal: Refusal }
+  | NotTogether;
+
+/** The order would have coupons that cannot be used together. */
+interface NotTogether {
+  readonly kind: "not-together";
+  readonly violations: readonly Violation[];
+}
 
 export interface Coupons {
   /**
@@ -53,6 +63,7 @@ type Executed =
   | { readonly kind: "done"; readonly rows: CouponRow[] }
   /** Some coupon is no longer as it was read. */
   | { readonly kind: "moved" }
+  | NotTogether
   | Exclude<Settled, { kind: "settled" }>;
 
 const linesOf = ({ row, steps }: Planned, orderSn: string, actor: string): LogLine[] =>
@@ -75,6 +86,11 @@ async function execute(
   { userId, actor, byService }: Acting,
   orderSn: string,
 ): Promise<Executed> {
+  if (planned.some(({ steps }) => steps.some(isTaking))) {
+    const asked = planned.map(({ row }) => row);
+    const violations = await violationsWith(tx, userId, orderSn, asked);
+    if (violations.length > 0) return { kind: "not-together", violations };
+  }
   const sorted = planned.toSorted((a, b) => byPlace(a.row, b.row));
   for (const { row, steps } of sorted) {
     for (const step of steps) {
@@ -159,6 +175,7 @@ export function createCoupons({
       return { result, keep: result.kind === "done" };
     });
     if (executed.kind === "done") return done(inOrder(executed.rows, codes), true);
+    if (executed.kind === "not-together") return executed;
     if (executed.kind === "moved") return undefined;
     return withoutRoom(executed, rows, userId);
   }

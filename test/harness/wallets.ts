@@ -24,8 +24,10 @@ interface Where {
 /** Who and where is asked for with each call. */
 export function walletsOf(where: () => Where) {
   /** A new customer with so many coupons. */
-  async function owned(count = 1): Promise<{ user: Customer; held: TestCoupon[] }> {
-    const { db, templateId } = where();
+  async function owned(
+    count = 1,
+    { db, templateId }: Pick<Where, "db" | "templateId"> = where(),
+  ): Promise<{ user: Customer; held: TestCoupon[] }> {
     const user = await mintCustomer();
     return { user, held: await makeCoupons(db, templateId, count, { userId: user.id }) };
   }

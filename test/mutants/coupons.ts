@@ -5,6 +5,7 @@ import type { Mutant } from "./mutant.ts";
 
 const RACES = "test/coupon-races.test.ts";
 const LISTS = "test/coupon-lists.test.ts";
+const TOGETHER = "test/coupon-together.test.ts";
 const COUNTERS = "test/coupon-counters.test.ts";
 
 export const couponMutants: readonly Mutant[] = [
@@ -152,5 +153,19 @@ export const couponMutants: readonly Mutant[] = [
       },
     ],
     caughtBy: { file: LISTS, title: "is locked whole, also when that one is given back meanwhile" },
+  },
+  {
+    name: "order-unheld",
+    what: "two that take coupons for one order at once do not see each other's",
+    edits: [
+      {
+        path: "src/coupons/together.ts",
+        edit: replace('eq(users.id, userId)).for("update")', "eq(users.id, userId))"),
+      },
+    ],
+    caughtBy: {
+      file: TOGETHER,
+      title: "of ten coupons that an order takes at once on two processes it gets five",
+    },
   },
 ];

@@ -1,0 +1,127 @@
+// What coupons one order may have, on a real MySQL: the rules about coupons together hold for all that it takes, in one
+// call or in several, on one process or on two.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { users } from "../src/users/table.ts";
+import {
+  ask,
+  askAll,
+  assertConsistent,
+  freshNumber,
+  freshOrder,
+  LOCK,
+  letLockRunOut,
+  makeCoupon,
+  makeCoupons,
+  makeTemplate,
+  openShop,
+  type Shop,
+  type TestCoupon,
+  UNLOCK,
+  use,
+  word,
+} from "./harness/coupons.ts";
+import { tally } from "./harness/http.ts";
+import { freshDatabase, stopEverything } from "./harness/servers.ts";
+
+let shops: [Shop, Shop];
+let plain: number;
+
+beforeAll(async () => {
+  const { url } = await freshDatabase();
+  shops = [openShop(url), openShop(url)];
+  plain = await makeTemplate(shops[0].db);
+});
+afterAll(stopEverything);
+
+type Fields = Parameters<typeof makeTemplate>[1];
+const PERCENT = { type: "percent_off", faceValue: 0, basisPoints: 1_000 };
+const OVER = { minimumSpend: 1_000 };
+const GROUP = { stacking: "group", stackingGroup: "spring" };
+
+/** The coupon of a template of its own, and its user's. */
+const ofTemplate = async (userId: number, fields: Fields) =>
+  makeCoupon(shops[0].db, await makeTemplate(shops[0].db, fields), { userId });
+const asked = async (...request: Parameters<typeof ask> extends [Shop, ...infer R] ? R : never) =>
+  word(await ask(shops[0], ...request));
+
+describe("an order", () => {
+  test("has at most five coupons, however many calls it takes them with", async () => {
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const all = await makeCoupons(shops[0].db, plain, 7, { userId });
+    const [first, second] = all as [TestCoupon, TestCoupon];
+    expect(await asked(LOCK, order, first, second)).toBe("done");
+    expect(await asked(use(1), order, first)).toBe("done");
+    expect(await ask(shops[0], LOCK, order, ...all.slice(2, 6))).toEqual({
+      kind: "not-together",
+      violations: [
+        {
+          rule: "too_many",
+          codes: all.slice(0, 6).map(({ code }) => code),
+          detail: "At most 5 coupons can be used for one order; it would have 6.",
+        },
+      ],
+    });
+    expect(await asked(LOCK, order, ...all.slice(2, 5))).toBe("done");
+    expect(await asked(LOCK, order, all[5] as TestCoupon)).toBe("not-together");
+    expect(await asked(use(1), order, all[5] as TestCoupon)).toBe("not-together");
+    expect(await asked(use(1), order, ...all.slice(1, 5))).toBe("done");
+    expect(await asked(LOCK, order, ...all.slice(0, 5))).toBe("used");
+    expect(await asked(LOCK, freshOrder(), all[5] as TestCoupon)).toBe("done");
+    await assertConsistent(shops[0].db, plain);
+  });
+
+  const pairs: [rule: string, one: Fields, other: Fields][] = [
+    ["exclusive", { stacking: "exclusive" }, {}],
+    ["same_group", GROUP, GROUP],
+    ["one_percent", PERCENT, PERCENT],
+    ["one_threshold", OVER, OVER],
+    ["percent_with_threshold", { ...PERCENT, ...GROUP }, OVER],
+  ];
+  test.each(pairs)("takes no two coupons that break %s, at once or in turn", async (...pair) => {
+    const [rule, ...fields] = pair;
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const [one, other] = [await ofTemplate(userId, fields[0]), await ofTemplate(userId, fields[1])];
+    const codes = [one.code, other.code].sort();
+    const refused = { kind: "not-together", violations: [{ rule, codes }] };
+    expect(await ask(shops[0], LOCK, order, one, other)).toMatchObject(refused);
+    expect(await asked(LOCK, order, one)).toBe("done");
+    expect(await ask(shops[0], LOCK, order, other)).toMatchObject(refused);
+    expect(await ask(shops[0], use(1), order, other)).toMatchObject(refused);
+    expect(await asked(use(1), order, one)).toBe("done");
+    expect(await ask(shops[0], LOCK, order, other)).toMatchObject(refused);
+    expect(await asked(LOCK, freshOrder(), other)).toBe("done");
+  });
+
+  test("is not judged by what it gave back, by a lock that ran out, or by other orders", async () => {
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const [alone, other] = [
+      await ofTemplate(userId, { stacking: "exclusive" }),
+      await ofTemplate(userId, {}),
+    ];
+    expect(await asked(LOCK, order, alone)).toBe("done");
+    expect(await asked(UNLOCK, order, alone)).toBe("done");
+    expect(await asked(LOCK, order, other)).toBe("done");
+    await letLockRunOut(shops[0].db, other);
+    expect(await asked(LOCK, order, alone)).toBe("done");
+    expect(await asked(LOCK, order.toUpperCase(), other)).toBe("done");
+    const somebody = await ofTemplate(freshNumber(), {});
+    expect(await asked(LOCK, order, somebody)).toBe("done");
+  });
+});
+
+test("of ten coupons that an order takes at once on two processes it gets five", async () => {
+  const { db } = shops[0];
+  for (const wish of [LOCK, use(1)]) {
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const name = `user-${userId}`;
+    const nameKey = String(userId).padStart(64, "0");
+    await db
+      .insert(users)
+      .values({ id: userId, username: name, nameKey, kind: "customer", passwordHash: "" });
+    const all = await makeCoupons(db, plain, 10, { userId });
+    const words = await askAll(shops, 10, (index) => [wish, order, all[index] as TestCoupon]);
+    expect(tally(words)).toEqual({ done: 5, "not-together": 5 });
+  }
+  await assertConsistent(db, plain);
+});
