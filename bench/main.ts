@@ -2,7 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { CannotStart } from "../src/embedded/errors.ts";
+import { runCommand } from "../scripts/command.ts";
 import { measureAuditing } from "./auditing.ts";
 import { judge, type Results } from "./bars.ts";
 import { type BaseLines, meanOf, measureBaseLines } from "./baselines.ts";
@@ -114,13 +114,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await main());
-} catch (error) {
-  say(
-    error instanceof CannotStart
-      ? error.message
-      : String(error instanceof Error ? error.stack : error),
-  );
-  process.exit(1);
-}
+await runCommand(main);

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { BadOption } from "../scripts/command.ts";
 
 /** What can be measured, in the order of the run. */
 export const PARTS = [
@@ -56,7 +57,7 @@ numbers of a sale do not agree.
 function numberOf(text: string, name: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 3_600) {
-    throw new Error(`--${name} must be a whole number from 1 to 3600`);
+    throw new BadOption(`--${name} must be a whole number from 1 to 3600`);
   }
   return value;
 }
@@ -66,7 +67,8 @@ function partsOf(text: string | undefined): Set<Part> {
   return new Set(
     text.split(",").map((name) => {
       const part = PARTS.find((one) => one === name.trim());
-      if (!part) throw new Error(`--only does not know "${name}"; it knows: ${PARTS.join(", ")}`);
+      if (!part)
+        throw new BadOption(`--only does not know "${name}"; it knows: ${PARTS.join(", ")}`);
       return part;
     }),
   );

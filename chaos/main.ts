@@ -2,7 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { CannotStart } from "../src/embedded/errors.ts";
+import { runCommand } from "../scripts/command.ts";
 import { check } from "./check.ts";
 import { type ChaosOptions, readOptions } from "./options.ts";
 import { reportOf, textOf } from "./report.ts";
@@ -77,9 +77,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exit(await main());
-} catch (error) {
-  say(error instanceof CannotStart ? error.message : String((error as Error).stack ?? error));
-  process.exit(1);
-}
+await runCommand(main);

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { BadOption } from "../scripts/command.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -37,7 +38,7 @@ are its own. Ends with 0 when every promise was kept, with 1 when one was broken
 function secondsOf(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 86_400) {
-    throw new Error("--seconds must be a whole number from 1 to 86400");
+    throw new BadOption("--seconds must be a whole number from 1 to 86400");
   }
   return value;
 }

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CannotStart } from "../src/embedded/errors.ts";
+import { runCommand } from "./command.ts";
 import { ROOT, say, type TestServers, withTestServers } from "./servers.ts";
 
 const TEST_TIMEOUT_MS = 60_000;
@@ -64,10 +64,4 @@ async function runAll(servers: TestServers): Promise<number> {
   return total.failed === 0 && total.passed > 0 && !stopped ? 0 : 1;
 }
 
-try {
-  process.exit(await withTestServers(runAll));
-} catch (error) {
-  if (!(error instanceof CannotStart)) throw error;
-  console.error(error.message);
-  process.exit(1);
-}
+await runCommand(() => withTestServers(runAll));

@@ -1,5 +1,6 @@
 // `bun run fuzz`: what test/v1-fuzz.test.ts does, with a seed and as many requests as one likes.
 
+import { runCommand } from "../../scripts/command.ts";
 import { say, type TestServers, withTestServers } from "../../scripts/servers.ts";
 import { CannotStart } from "../../src/embedded/errors.ts";
 import { stopEverything } from "../harness/servers.ts";
@@ -27,10 +28,7 @@ async function run({ environment, stop }: TestServers, options: FuzzOptions): Pr
   }
 }
 
-try {
+await runCommand(() => {
   const options = readOptions(process.argv.slice(2));
-  process.exit(options === "help" ? 0 : await withTestServers((servers) => run(servers, options)));
-} catch (error) {
-  say(error instanceof CannotStart ? error.message : String((error as Error).stack ?? error));
-  process.exit(1);
-}
+  return options === "help" ? 0 : withTestServers((servers) => run(servers, options));
+});

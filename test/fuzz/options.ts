@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { BadOption } from "../../scripts/command.ts";
 
 export interface FuzzOptions {
   readonly seed: string;
@@ -37,6 +38,6 @@ export function readOptions(line: string[]): FuzzOptions | "help" {
   }
   const requests = Number(values.requests);
   if (!Number.isInteger(requests) || requests < 1 || requests > REQUESTS_MAX)
-    throw new Error(`--requests must be a whole number from 1 to ${REQUESTS_MAX}`);
+    throw new BadOption(`--requests must be a whole number from 1 to ${REQUESTS_MAX}`);
   return { requests, seed: values.seed ?? String(randomInt(1_000_000_000)) };
 }

@@ -4,13 +4,14 @@
 // mutant does not even work, and when a test fails without any edit.
 
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { runCommand } from "../../scripts/command.ts";
 import { ROOT, say, type TestServers, withTestServers } from "../../scripts/servers.ts";
 import { CannotStart } from "../../src/embedded/errors.ts";
 import { copyTree, mutate } from "./copy.ts";
 import { grabScriptMutants } from "./grab-script.ts";
 import { mutants } from "./list.ts";
 import type { Mutant } from "./mutant.ts";
+import { type MutantOptions, readOptions } from "./options.ts";
 import { runTests, type TestName, typeProblem } from "./run.ts";
 import { ALIVE, faultOf, type Verdict, verdictOn } from "./verdict.ts";
 
@@ -69,18 +70,13 @@ async function tryMutant(copy: string, mutant: Mutant, servers: TestServers): Pr
   }
 }
 
-interface Options {
-  /** The name of a mutant; undefined for all. */
-  readonly only: string | undefined;
-  /** Only those that run in seconds. */
-  readonly quick: boolean;
-  /** Says of each what its test said. */
-  readonly verbose: boolean;
-}
-
-async function tryAll(servers: TestServers, { only, quick, verbose }: Options): Promise<number> {
+async function tryAll(
+  servers: TestServers,
+  { only, quick, verbose }: MutantOptions,
+): Promise<number> {
   const chosen = mutants.filter((one) => (only ? one.name === only : !quick || one.quick));
-  if (chosen.length === 0) throw new CannotStart(`There is no mutant ${only}.`);
+  if (chosen.length === 0)
+    throw new CannotStart(`There is no mutant ${only}; test/mutants/ has their names.`);
   const copy = join(servers.folder, "copy");
   copyTree(ROOT, copy);
   const faults = await faultsOf(copy, chosen, servers);
@@ -125,19 +121,7 @@ async function tryGrabScript(copy: string, servers: TestServers): Promise<Row[]>
   });
 }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    quick: { type: "boolean", default: false },
-    verbose: { type: "boolean", default: false },
-  },
+await runCommand(() => {
+  const options = readOptions(process.argv.slice(2));
+  return options === "help" ? 0 : withTestServers((servers) => tryAll(servers, options));
 });
-try {
-  process.exit(
-    await withTestServers((servers) => tryAll(servers, { only: values.only, ...values })),
-  );
-} catch (error) {
-  if (!(error instanceof CannotStart)) throw error;
-  console.error(error.message);
-  process.exit(1);
-}
