@@ -65,7 +65,6 @@ test("a late report about an earlier opening leaves the later one open", () => {
 test.each([
   ["NOSCRIPT No matching script. Please use EVAL.", true],
   ["READONLY You can't write against a read only replica.", true],
-  ["UNKILLABLE Sorry the script already executed write commands", true],
   ["Command timed out", false],
   ["Connection is closed.", false],
   ["OOM command not allowed when used memory > 'maxmemory'.", false],

@@ -26,5 +26,5 @@ export function scriptOf(source: string, incarnation: string): Script {
 
 /** True when this error means that the Redis behind it may have lost something. */
 export function isFence(error: unknown): boolean {
-  return error instanceof Error && /^(NOSCRIPT|READONLY|UNKILLABLE)\b/.test(error.message);
+  return error instanceof Error && /^(NOSCRIPT|READONLY)\b/.test(error.message);
 }
