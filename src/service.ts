@@ -230,7 +230,7 @@ function buildParts(config: Config, log: Log, tracing: Tracing | undefined) {
   const wallet = createWallet({ db, redis, levels });
   const throttle = createThrottle(redis, config.rateLimits);
   const v1Parts = createV1Parts({
-    ...{ config, db, redis, levels, tokens, grabs, clock, log, metrics: counts },
+    ...{ config, db, redis, levels, codes, tokens, grabs, clock, log, metrics: counts },
     ...{ revocations, endings, users, passwords, throttle, gates, warmer },
     onSaleChanged: (saleId) => soldOut.changed(saleId),
     onSaleMissing(saleId) {

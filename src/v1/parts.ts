@@ -13,7 +13,7 @@ import type { Levels } from "../cache/levels.ts";
 import { keepWarm } from "../cache/warm.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { createCouponCodes } from "../coupons/code.ts";
+import type { CouponCodes } from "../coupons/code.ts";
 import { createPending } from "../coupons/pending.ts";
 import { createCoupons } from "../coupons/service.ts";
 import { createSweep } from "../coupons/sweep.ts";
@@ -35,10 +35,11 @@ import { createV1, type V1Deps } from "./app.ts";
 import { createEdge } from "./edge.ts";
 
 interface PartsDeps {
-  readonly config: Pick<Config, "codeSecrets" | "durability" | "jwtSecret" | "trustProxy">;
+  readonly config: Pick<Config, "durability" | "jwtSecret" | "trustProxy">;
   readonly db: PooledDatabase;
   readonly redis: Redis;
   readonly levels: Levels;
+  readonly codes: CouponCodes;
   readonly tokens: Tokens;
   readonly revocations: Pick<Revocations, "revoke">;
   readonly endings: Pick<Endings, "announce">;
@@ -57,14 +58,13 @@ interface PartsDeps {
 
 /** `start` begins what /v1 does in the background and returns how to stop it, which waits for what is under way. */
 export function createV1Parts(deps: PartsDeps) {
-  const { config, db, levels, tokens, grabs, clock, log } = deps;
+  const { config, db, levels, codes, tokens, grabs, clock, log } = deps;
   const answers = createAnswers({ db, log });
-  const codes = createCouponCodes(config.codeSecrets);
   const keys = createServiceKeys({ db, clock });
   const edge = createEdge({ tokens, keys, answers });
   const sessions = createSessions({ ...deps, jwtSecret: config.jwtSecret });
   const accounts = createAccounts({ ...deps, sessions });
-  const saleParts = createSaleParts({ ...deps, codes });
+  const saleParts = createSaleParts(deps);
   const { records: grabSales, flash, views, stats } = saleParts;
   const templateStore = createTemplates({
     db,
@@ -72,7 +72,7 @@ export function createV1Parts(deps: PartsDeps) {
       levels.changed({ kind: "template", key: id }, { kind: "seller-list", key: sellerId }),
   });
   const templates = createTemplateLookup(levels, db);
-  const pending = createPending({ ...deps, codes, templates });
+  const pending = createPending({ ...deps, templates });
   const wallet = createCouponWallet({ ...deps, pending, templates });
   const coupons = createCoupons({ db, wallet });
   const exists = async (id: number) => (await grabSales.get(id)) !== undefined;
@@ -81,7 +81,7 @@ export function createV1Parts(deps: PartsDeps) {
   const v1Grab = createV1Grab({ tokens, keys, grabSales, grabs, codes, durability });
   return {
     v1: createV1({
-      ...{ ...deps, edge, sessions, accounts, grabSales, codes, wallet, coupons, v1Grab },
+      ...{ ...deps, edge, sessions, accounts, grabSales, wallet, coupons, v1Grab },
       ...{ templateStore, flash, views, stats, events },
       discounts: createDiscounts({ db, pending, clock }),
     }),
