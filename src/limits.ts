@@ -40,6 +40,10 @@ export function assertLimits(): void {
     limits.orderAmountMax * 10_000 * (limits.couponsPerOrderMax + 1) < 2 ** 53,
     "bounds of a combination, in ten-thousandths, must be whole numbers",
   );
+  must(
+    limits.mysqlLockWaitSeconds * 2_000 < limits.mysqlQueryTimeoutMs,
+    "MySQL must tell of a lock that is not to be had before its answer is overdue",
+  );
   must(limits.walletRecentGrantsMax > limits.pageItemsMax, "recent grants must fill a page");
   must(limits.counterSalesPerReadMax >= limits.listPageSize, "a read must hold one page");
   must(

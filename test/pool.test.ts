@@ -2,6 +2,7 @@
 
 import { afterAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { transact } from "../src/coupons/transact.ts";
 import { openPool } from "../src/db/client.ts";
 import { shards } from "../src/ledger/table.ts";
 import { freshDatabase, stopEverything, stopLater } from "./harness/servers.ts";
@@ -59,4 +60,28 @@ test("a connection that has been silent is replaced without anybody noticing", a
     return !(rows as unknown as { Id: number }[]).some(({ Id }) => Number(Id) === first);
   });
   expect(await idOf()).not.toBe(first);
+});
+
+test("a lock that is not to be had is told by the server in time, and tried for again", async () => {
+  const pool = openPool(url, 3);
+  stopLater(pool.close);
+  const { set, where } = change("of the one that waits");
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const { promise: heldUp, resolve: goOn } = Promise.withResolvers<void>();
+  const holding = pool.db.transaction(async (tx) => {
+    await tx.update(shards).set({ incarnation: "held" }).where(where);
+    begin();
+    await heldUp;
+  });
+  await begun;
+  let attempts = 0;
+  const waiting = transact(pool.db, async (tx) => {
+    attempts += 1;
+    if (attempts === 2) goOn();
+    await tx.update(shards).set(set).where(where);
+    return { result: "changed", keep: true };
+  });
+  expect(await waiting).toBe("changed");
+  expect(attempts).toBe(2);
+  await holding;
 });

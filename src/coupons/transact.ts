@@ -20,13 +20,14 @@ const isContention = (error: unknown): boolean =>
 
 /**
  * Runs `work` in a transaction, which is rolled back unless it says `keep`. A deadlock or a lock that took too long
- * to come is tried again, `couponRetriesMax` times, each after a longer pause; then its error is thrown, like every
- * other error of MySQL.
+ * to come is tried again, `couponRetriesMax` times, each after a longer pause, and no longer than a query may take; then
+ * its error is thrown, like every other error of MySQL.
  */
 export async function transact<Result>(
   db: Database,
   work: (tx: Transaction) => Promise<Attempt<Result>>,
 ): Promise<Result> {
+  const startedAt = performance.now();
   for (let retry = 0; ; retry += 1) {
     try {
       return await db.transaction(async (tx) => {
@@ -36,7 +37,8 @@ export async function transact<Result>(
       });
     } catch (error) {
       if (error instanceof RolledBack) return error.result as Result;
-      if (!isContention(error) || retry === limits.couponRetriesMax) throw error;
+      const tooLong = performance.now() - startedAt > limits.mysqlQueryTimeoutMs;
+      if (!isContention(error) || tooLong || retry === limits.couponRetriesMax) throw error;
       await sleep(Math.random() * limits.couponRetryDelayMs * 2 ** retry);
     }
   }

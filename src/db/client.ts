@@ -35,9 +35,9 @@ export interface DatabaseConnection {
 
 // READ COMMITTED, because the ledger reads what others have just committed and gap locks only cost; UTC,
 // because DATETIME has no zone; strict, because a value that was cut to fit is a wrong grant.
-const SESSION = [
+const sessionOf = (lockWaitSeconds: number): string[] => [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-  `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 5,
+  `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = ${lockWaitSeconds},
     sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`,
 ];
 
@@ -102,7 +102,10 @@ export function openPool(
     idleTimeout: (silenceSeconds * 1_000) / 2,
     gracefulEnd: true,
   });
-  const session = [...SESSION, `SET SESSION wait_timeout = ${silenceSeconds}`];
+  const session = [
+    ...sessionOf(limits.mysqlLockWaitSeconds),
+    `SET SESSION wait_timeout = ${silenceSeconds}`,
+  ];
   pool.on("connection", (connection) => {
     limitTime(connection, limits.mysqlQueryTimeoutMs);
     // A failure here surfaces in the query that follows on the same connection.
@@ -120,14 +123,17 @@ export function openPool(
 /** Opens one connection and prepares its session. Throws when MySQL does not answer in time. */
 export async function openConnection(
   url: string,
-  { queryTimeoutMs = limits.mysqlQueryTimeoutMs }: { queryTimeoutMs?: number } = {},
+  {
+    queryTimeoutMs = limits.mysqlQueryTimeoutMs,
+    lockWaitSeconds = limits.mysqlLockWaitSeconds,
+  }: { queryTimeoutMs?: number; lockWaitSeconds?: number } = {},
 ): Promise<DatabaseConnection> {
   const connection = createConnection(connectionOptions(url));
   limitTime(connection, queryTimeoutMs);
   // Without a listener a lost connection would end the process; the next query reports it.
   connection.on("error", () => undefined);
   const face = connection.promise();
-  for (const statement of SESSION) await face.query(statement);
+  for (const statement of sessionOf(lockWaitSeconds)) await face.query(statement);
   return {
     db: drizzle({ client: connection }),
     threadId: connection.threadId ?? 0,

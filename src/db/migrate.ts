@@ -16,6 +16,7 @@ const migrationsFolder = new URL("../../drizzle", import.meta.url).pathname;
 export async function migrate(databaseUrl: string): Promise<void> {
   const connection = await openConnection(databaseUrl, {
     queryTimeoutMs: limits.migrationStatementMs,
+    lockWaitSeconds: limits.migrationLockSeconds,
   });
   try {
     const [rows] = await connection.db.execute(

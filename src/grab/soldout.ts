@@ -104,7 +104,7 @@ export class SoldOut {
         saleKeys(saleId).winners,
         cursor,
         "COUNT",
-        1_000,
+        limits.winnersPerPage,
       );
       for (let i = 0; i < pairs.length; i += 2) {
         // By slot, as grab.lua writes it; a slot that has been given back is empty.

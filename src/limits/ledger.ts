@@ -70,11 +70,15 @@ export const ledgerLimits = {
   // Redis and MySQL clients.
   redisCommandTimeoutMs: 1_000,
   redisConnectTimeoutMs: 2_000,
+  redisReconnectDelayMsMin: 50,
   redisReconnectDelayMsMax: 500,
+  // How much longer than its time a command may be silent, before the link is taken for dead.
+  redisSilenceMs: 500,
   redisSettingsCheckMs: 60_000,
   gateCheckMs: 1_000,
   mysqlConnectTimeoutMs: 2_000,
   mysqlQueryTimeoutMs: 5_000,
+  mysqlLockWaitSeconds: 2,
   mysqlPoolConnections: 8,
   // Longer than any pause between two statements of a transaction.
   mysqlPoolSilenceSeconds: 10,

@@ -12,7 +12,9 @@ export type { Redis } from "ioredis";
 export type RedisRole = "grabs" | "reads" | "subscriber" | "changes" | "worker" | "blocking";
 
 const silenceMs = (role: RedisRole): number =>
-  limits.redisCommandTimeoutMs + (role === "blocking" ? limits.streamBlockMs : 0) + 500;
+  limits.redisCommandTimeoutMs +
+  (role === "blocking" ? limits.streamBlockMs : 0) +
+  limits.redisSilenceMs;
 
 /**
  * Opens a connection that reconnects for ever. `url` is `redis://…`, `rediss://…` or
@@ -28,7 +30,8 @@ export function connectRedis(url: string, role: RedisRole, log: Log): Redis {
     connectTimeout: limits.redisConnectTimeoutMs,
     // A link that is half open never answers and never fails: silence after a command ends it.
     socketTimeout: silenceMs(role),
-    retryStrategy: (attempt) => Math.min(50 * attempt, limits.redisReconnectDelayMsMax),
+    retryStrategy: (attempt) =>
+      Math.min(limits.redisReconnectDelayMsMin * attempt, limits.redisReconnectDelayMsMax),
     ...(role === "blocking" ? {} : { commandTimeout: limits.redisCommandTimeoutMs }),
   };
   const parsed = new URL(url);
