@@ -39,11 +39,11 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 beforeEach(async () => {
-  shard = await freshShard(connection.db);
+  shard = await freshShard(connection);
 });
 
 const write = (entries: LedgerEntry[], codes = testCodes) =>
-  writeOwn(connection.db, shard, entries, { codes });
+  writeOwn(connection, shard, entries, { codes });
 
 async function newTemplate(fields: Partial<typeof templates.$inferInsert> = {}): Promise<number> {
   const [row] = await connection.db

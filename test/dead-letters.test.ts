@@ -26,11 +26,11 @@ beforeAll(async () => {
 });
 afterAll(stopEverything);
 beforeEach(async () => {
-  shard = await freshShard(connection.db);
+  shard = await freshShard(connection);
 });
 
 const write = (entries: LedgerEntry[], options?: { overGaps: boolean }) =>
-  writeOwn(connection.db, shard, entries, options);
+  writeOwn(connection, shard, entries, options);
 const places = () => buriedOf(connection.db, shard);
 
 const TOO_LONG = "k".repeat(65);

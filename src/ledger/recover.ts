@@ -191,7 +191,10 @@ async function expectHealthyPrimary({ redis, settings }: LedgerContext): Promise
  * leader or for the next one: the stream tells it only once.
  */
 async function drainStream({ context, connection, shard, renew }: Recovery): Promise<void> {
-  const by = { owner: context.settings.processId, shard, codes: context.codes };
+  const by = {
+    ...{ owner: context.settings.processId, connectionId: connection.threadId },
+    ...{ shard, codes: context.codes },
+  };
   for (;;) {
     const [row] = await connection.db.select().from(shards).where(eq(shards.shard, shard));
     const entries = await readStream(context.redis, shard, row?.lastId ?? "0-0");

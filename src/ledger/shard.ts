@@ -216,12 +216,12 @@ export class ShardWriter {
     return true;
   }
 
-  async #write({ db }: DatabaseConnection, batch: LedgerEntry[]): Promise<boolean> {
+  async #write({ db, threadId }: DatabaseConnection, batch: LedgerEntry[]): Promise<boolean> {
     const { metrics, settings, log, codes } = this.context;
     const end = metrics.batchSeconds.startTimer();
-    const by = { owner: settings.processId, shard: this.shard, codes };
+    const lease = { owner: settings.processId, connectionId: threadId, shard: this.shard };
     this.#writing = true;
-    const result = await writeBatch(db, by, batch).finally(() => {
+    const result = await writeBatch(db, { ...lease, codes }, batch).finally(() => {
       this.#writing = false;
     });
     if (result.kind === "not_owner") return false;

@@ -41,9 +41,10 @@ export type WriteResult =
   /** Nothing was written: the ledger has lost entries, which is for recovery to look at. */
   | { kind: "gap"; gap: LedgerGap };
 
-/** Who writes a shard, and with which codes. */
+/** Who writes a shard, and with which codes. The lease is the owner's on this connection alone. */
 export interface ShardOwner {
   readonly owner: string;
+  readonly connectionId: number;
   readonly shard: number;
   readonly codes: CouponCodes;
 }
@@ -62,17 +63,21 @@ interface KnownSale extends DatedSale {
  */
 export async function writeBatch(
   db: Database,
-  { owner, shard, codes }: ShardOwner,
+  { owner, connectionId, shard, codes }: ShardOwner,
   entries: readonly LedgerEntry[],
   { overGaps = false }: { overGaps?: boolean } = {},
 ): Promise<WriteResult> {
   return db.transaction(async (tx) => {
     const [row] = await tx
-      .select({ leaseOwner: shards.leaseOwner, lastId: shards.lastId })
+      .select({
+        ...{ leaseOwner: shards.leaseOwner, connectionId: shards.connectionId },
+        lastId: shards.lastId,
+      })
       .from(shards)
       .where(eq(shards.shard, shard))
       .for("update");
-    if (row?.leaseOwner !== owner) return { kind: "not_owner" };
+    if (row?.leaseOwner !== owner || row.connectionId !== connectionId)
+      return { kind: "not_owner" };
     const fresh = entries.filter((entry) => compareIds(entry.id, row.lastId) > 0);
     const lastId = fresh.at(-1)?.id ?? row.lastId;
     const known = await knownSales(tx, fresh);

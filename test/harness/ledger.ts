@@ -129,10 +129,11 @@ export async function connectTo(url: string): Promise<DatabaseConnection> {
 export const WRITER = "this process";
 let lastShard = 100;
 
-/** A shard for one test. */
-export async function freshShard(db: Database): Promise<number> {
+/** A shard for one test, whose lease this connection has. */
+export async function freshShard({ db, threadId }: DatabaseConnection): Promise<number> {
   const shard = ++lastShard;
-  await db.insert(shards).values({ shard, leaseOwner: WRITER, incarnation: "x" });
+  const lease = { leaseOwner: WRITER, connectionId: threadId };
+  await db.insert(shards).values({ shard, ...lease, incarnation: "x" });
   return shard;
 }
 
@@ -142,12 +143,17 @@ export const rewind = (db: Database, shard: number) =>
 
 /** Writes a batch of a shard that is the writer's; throws when it is not. */
 export async function writeOwn(
-  db: Database,
+  { db, threadId }: DatabaseConnection,
   shard: number,
   entries: LedgerEntry[],
   { codes = testCodes, overGaps = false } = {},
 ) {
-  const result = await writeBatch(db, { owner: WRITER, shard, codes }, entries, { overGaps });
+  const result = await writeBatch(
+    db,
+    { owner: WRITER, connectionId: threadId, shard, codes },
+    entries,
+    { overGaps },
+  );
   if (result.kind !== "written") throw new Error(result.kind);
   return result;
 }
