@@ -258,30 +258,6 @@ describe("restocking", () => {
   });
 });
 
-test("stats tell how it went and who did what, and why", async () => {
-  const id = await sale({ total: 3 });
-  await sell(id, 3);
-  await of(id, "PATCH ", { closesAt: inMs(HOUR) });
-  const stats = await until("all recorded", async () => {
-    const { body } = await of(id, "GET /stats");
-    return body.recorded === 3 && body;
-  });
-  expect(stats).toMatchObject({ granted: 3, returned: 0, left: 0 });
-  expect(stats.soldOutAt).toMatch(/Z$/);
-  expect(stats.grantsPerSecond).toBeGreaterThan(0);
-  const actor = `user:${seller.id}`;
-  expect(stats.history).toMatchObject([
-    { version: 1, action: "change", before: { closesAt: null }, actor },
-    { version: 0, action: "create", after: { total: 3 }, actor },
-  ]);
-  await of(id, "POST /restock", { units: 1, reason: "one was found" });
-  const { body } = await of(id, "GET /stats");
-  expect([body.soldOutAt, body.left]).toEqual([null, 1]);
-  expect(body.history[0]).toMatchObject({
-    ...{ action: "restock", reason: "one was found", before: { total: 3 }, after: { total: 4 } },
-  });
-});
-
 function never(): never {
   throw new Error("nobody asks for this");
 }

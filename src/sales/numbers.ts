@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
 import { createGroupRead } from "../redis/group.ts";
 import { saleKeys } from "../redis/keys.ts";
-import { readEach } from "../redis/reading.ts";
+import { RedisAway, readEach } from "../redis/reading.ts";
 import { countIn, countOrNullIn, instantIn } from "./fields.ts";
 
 export interface SaleNumbers {
@@ -33,6 +33,19 @@ export interface LiveNumbers {
   read(saleIds: readonly number[]): Promise<(SaleNumbers | undefined)[]>;
   /** What is known of a sale is not so any more. */
   drop(saleId: number): void;
+}
+
+/** As `read`; undefined for all of them while Redis does not answer. Throws Overloaded. */
+export async function liveOrNone(
+  numbers: Pick<LiveNumbers, "read">,
+  saleIds: readonly number[],
+): Promise<readonly (SaleNumbers | undefined)[]> {
+  try {
+    return await numbers.read(saleIds);
+  } catch (error) {
+    if (error instanceof RedisAway) return [];
+    throw error;
+  }
 }
 
 const FIELDS = [

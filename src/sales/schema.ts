@@ -81,14 +81,20 @@ export const statsSchema = z
     ...counts,
     recorded: z.int().openapi({ description: "Of those granted, how many MySQL has." }),
     grantsPerSecond: z.number().openapi({ description: "Over the last ten seconds." }),
-    soldOutAt: timeSchema.nullable(),
+    soldOutAt: timeSchema.nullable().openapi({
+      description: "Since when no unit is left; null also until all grants are recorded.",
+    }),
     asOf: timeSchema,
-    history: z.array(
-      z.object({
-        ...{ version: z.int(), action: z.string(), before: changeSchema, after: changeSchema },
-        ...{ reason: z.string(), actor: z.string(), at: timeSchema },
-      }),
-    ),
+    live: z.boolean().openapi({ description: "false: MySQL's numbers, which lag behind." }),
+    history: z
+      .array(
+        z.object({
+          ...{ version: z.int(), action: z.string(), before: changeSchema, after: changeSchema },
+          ...{ reason: z.string(), actor: z.string(), at: timeSchema },
+        }),
+      )
+      .max(limits.saleHistoryShown)
+      .openapi({ description: `The last ${limits.saleHistoryShown}, the newest first.` }),
   })
   .openapi("SaleStats");
 

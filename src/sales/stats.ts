@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
 import { grants } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
-import type { LiveNumbers } from "./numbers.ts";
+import { type LiveNumbers, liveOrNone } from "./numbers.ts";
 import { type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 
 export interface SaleStats {
@@ -16,19 +16,23 @@ export interface SaleStats {
   readonly left: number;
   /** Grants per second over the last ten seconds. */
   readonly grantsPerSecond: number;
-  /** When the last unit went; null while units are left. */
+  /** Since when no unit is left; null while some are, and until MySQL has all grants, whose times only it knows. */
   readonly soldOutAt: Date | null;
   readonly asOf: Date;
-  /** Newest first. */
-  readonly history: readonly {
-    readonly version: number;
-    readonly action: SaleAction;
-    readonly before: SaleChange;
-    readonly after: SaleChange;
-    readonly reason: string;
-    readonly actor: string;
-    readonly at: Date;
-  }[];
+  /** False: the numbers are MySQL's, which lag behind. */
+  readonly live: boolean;
+  /** The newest first, at most `saleHistoryShown`. */
+  readonly history: readonly PastChange[];
+}
+
+interface PastChange {
+  readonly version: number;
+  readonly action: SaleAction;
+  readonly before: SaleChange;
+  readonly after: SaleChange;
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: Date;
 }
 
 interface StatsDeps {
@@ -51,6 +55,15 @@ function rateOf(times: readonly Date[], nowMs: number): number {
   return Math.round((recent.length / seconds) * 10) / 10;
 }
 
+/** The later of the last grant and the last change of the total: a sale is sold out as well when its total comes down. */
+function lastMove(grantedAt: Date | undefined, history: readonly PastChange[]): Date | null {
+  const moved = history.find(
+    ({ after, action }) => after.total !== undefined && action !== "create",
+  );
+  if (!grantedAt || !moved) return grantedAt ?? moved?.at ?? null;
+  return grantedAt > moved.at ? grantedAt : moved.at;
+}
+
 /** Undefined when there is no such sale, or not of this seller. Throws the servers' errors. */
 export async function statsOf(
   { db, numbers, clock }: StatsDeps,
@@ -59,7 +72,7 @@ export async function statsOf(
 ): Promise<SaleStats | undefined> {
   const [sale] = await db.select().from(sales).where(eq(sales.id, saleId));
   if (!sale || (owner !== undefined && sale.sellerId !== owner)) return undefined;
-  const [live] = await numbers.read([saleId]);
+  const [live] = await liveOrNone(numbers, [saleId]);
   const { total, granted, returned } = live ?? sale;
   const recorded = live?.recorded ?? sale.granted;
   const last = await db
@@ -69,19 +82,21 @@ export async function statsOf(
     .orderBy(desc(grants.grantNo))
     .limit(limits.saleRateGrants);
   const times = last.map(({ at }) => at);
-  const history = await db
+  const rows = await db
     .select()
     .from(saleChanges)
     .where(eq(saleChanges.saleId, saleId))
     .orderBy(desc(saleChanges.version))
     .limit(limits.saleHistoryShown);
+  const history = rows.map(({ version, action, before, after, reason, actor, createdAt: at }) => ({
+    ...{ version, action, before, after, reason, actor, at },
+  }));
   const left = Math.max(0, total - (granted - returned));
+  const isKnown = left === 0 && recorded >= granted;
   return {
     ...{ granted, returned, recorded, left, grantsPerSecond: rateOf(times, clock.now()) },
-    soldOutAt: left === 0 ? (times[0] ?? null) : null,
+    soldOutAt: isKnown ? lastMove(times[0], history) : null,
     asOf: new Date(live?.asOf ?? clock.now()),
-    history: history.map(({ version, action, before, after, reason, actor, createdAt }) => ({
-      ...{ version, action, before, after, reason, actor, at: createdAt },
-    })),
+    ...{ live: live !== undefined, history },
   };
 }

@@ -6,10 +6,9 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
-import { RedisAway } from "../redis/reading.ts";
 import { timeOf } from "../time.ts";
 import type { ListedSales } from "./listed.ts";
-import type { LiveNumbers, SaleNumbers } from "./numbers.ts";
+import { type LiveNumbers, liveOrNone, type SaleNumbers } from "./numbers.ts";
 import { recordOf, type SaleRecord, type SaleRecords } from "./records.ts";
 import type { SaleRow } from "./stored.ts";
 import { sales } from "./table.ts";
@@ -149,19 +148,9 @@ export function createSaleViews({ db, records, listed, numbers, clock }: ViewDep
     return page;
   }
 
-  /** Undefined for all of them while Redis does not answer. */
-  async function liveOf(ids: readonly number[]): Promise<readonly (SaleNumbers | undefined)[]> {
-    try {
-      return await numbers.read(ids);
-    } catch (error) {
-      if (error instanceof RedisAway) return [];
-      throw error;
-    }
-  }
-
   /** What memory and Redis together do not say is one reading of MySQL, however many sales it concerns. */
   async function viewsOf(ids: readonly number[]): Promise<SaleView[]> {
-    const live = await liveOf(ids);
+    const live = await liveOrNone(numbers, ids);
     const views = ids.map((id, place) => {
       const [record, of] = [records.peek(id) ?? listed.peek(id), live[place]];
       return record && of ? viewOf(record, of, true) : undefined;
