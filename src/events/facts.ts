@@ -6,7 +6,7 @@ import { callScript, readMany, readScript } from "../redis/reading.ts";
 import { countIn, instantIn } from "../sales/fields.ts";
 import source from "./facts.lua" with { type: "text" };
 
-export interface SaleFacts {
+export interface WatchedFacts {
   readonly state: string;
   readonly total: number;
   readonly granted: number;
@@ -21,7 +21,7 @@ export interface SaleFacts {
 const script = readScript(source);
 const WORDS_PER_SALE = 6;
 
-function factsIn(words: readonly string[], asOf: number): SaleFacts | undefined {
+function factsIn(words: readonly string[], asOf: number): WatchedFacts | undefined {
   const [state, ...fields] = words.map((word) => (word === "-" ? null : word));
   if (!state) return undefined;
   const [total, granted, returned] = fields.map(countIn);
@@ -35,7 +35,7 @@ function factsIn(words: readonly string[], asOf: number): SaleFacts | undefined 
 export async function readFacts(
   redis: Redis,
   saleIds: readonly number[],
-): Promise<Map<number, SaleFacts>> {
+): Promise<Map<number, WatchedFacts>> {
   const shards = [...Map.groupBy(saleIds, shardOf).values()];
   const replies = await readMany(
     redis,
@@ -47,7 +47,7 @@ export async function readFacts(
     },
     script,
   );
-  const found = new Map<number, SaleFacts>();
+  const found = new Map<number, WatchedFacts>();
   for (const [shard, ids] of shards.entries()) {
     const [asOf, ...words] = (replies[shard] as string).split(" ");
     for (const [place, id] of ids.entries()) {

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import type { SaleFacts } from "./facts.ts";
+import type { WatchedFacts } from "./facts.ts";
 import { isSame, saleEvent, saleMessage } from "./message.ts";
 
 const NOON = Date.parse("2027-01-01T12:00:00.000Z");
-const factsOf = (some: Partial<SaleFacts>): SaleFacts => ({
+const factsOf = (some: Partial<WatchedFacts>): WatchedFacts => ({
   ...{ state: "open", total: 10, granted: 4, returned: 1, opensAt: null, closesAt: null },
   ...{ asOf: NOON, ...some },
 });
-const stateOf = (some: Partial<SaleFacts>) => saleEvent(7, factsOf(some), 0).state;
+const stateOf = (some: Partial<WatchedFacts>) => saleEvent(7, factsOf(some), 0).state;
 
 describe("the state of a sale", () => {
   test("goes by its times, at the moment of the reading", () => {
@@ -44,7 +44,7 @@ test("an event has the whole state, an id that is its time, and ends with an emp
 test("two events are the same unless something but the time and the rate differs", () => {
   const one = saleEvent(7, factsOf({}), 0);
   expect(isSame(one, saleEvent(7, factsOf({ asOf: NOON + 5 }), 3))).toBe(true);
-  const others: Partial<SaleFacts>[] = [
+  const others: Partial<WatchedFacts>[] = [
     ...[{ total: 11 }, { granted: 5 }, { granted: 5, returned: 2 }, { state: "paused" }],
     ...[{ opensAt: NOON }, { closesAt: NOON + 9 }],
   ];

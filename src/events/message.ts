@@ -2,7 +2,7 @@
 
 import { type SaleState, stateAt } from "../sales/views.ts";
 import { timeOf } from "../time.ts";
-import type { SaleFacts } from "./facts.ts";
+import type { WatchedFacts } from "./facts.ts";
 
 export type WatchedState = SaleState | "sold_out";
 
@@ -23,15 +23,15 @@ export interface SaleEvent {
 
 const encoder = new TextEncoder();
 
-const leftOf = ({ total, granted, returned }: SaleFacts): number =>
+const leftOf = ({ total, granted, returned }: WatchedFacts): number =>
   Math.max(0, total - (granted - returned));
 
-function stateOf(facts: SaleFacts): WatchedState {
+function stateOf(facts: WatchedFacts): WatchedState {
   const state = stateAt(facts, facts.asOf);
   return state === "open" && leftOf(facts) === 0 ? "sold_out" : state;
 }
 
-export function saleEvent(saleId: number, facts: SaleFacts, rate: number): SaleEvent {
+export function saleEvent(saleId: number, facts: WatchedFacts, rate: number): SaleEvent {
   const { total, granted, returned, asOf, opensAt, closesAt } = facts;
   return {
     ...{ saleId, state: stateOf(facts), total, left: leftOf(facts), granted, returned, rate },

@@ -18,7 +18,7 @@ import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
 import { EventClient } from "./client.ts";
 import { Delivery } from "./delivery.ts";
-import { readFacts, type SaleFacts } from "./facts.ts";
+import { readFacts, type WatchedFacts } from "./facts.ts";
 import { retryMessage } from "./message.ts";
 import { WatchedSale } from "./watched.ts";
 
@@ -147,7 +147,7 @@ export class SaleEvents {
     this.#looking = false;
   }
 
-  #take(asked: readonly WatchedSale[], found: ReadonlyMap<number, SaleFacts>): void {
+  #take(asked: readonly WatchedSale[], found: ReadonlyMap<number, WatchedFacts>): void {
     const now = performance.now();
     for (const sale of asked) {
       const facts = found.get(sale.saleId);

@@ -2,7 +2,7 @@
 
 import { limits } from "../limits.ts";
 import type { EventClient } from "./client.ts";
-import type { SaleFacts } from "./facts.ts";
+import type { WatchedFacts } from "./facts.ts";
 import {
   HEARTBEAT,
   isSame,
@@ -36,7 +36,7 @@ export class WatchedSale {
   }
 
   /** What Redis has said. True when there is a new message. */
-  take(facts: SaleFacts, now: number): boolean {
+  take(facts: WatchedFacts, now: number): boolean {
     this.readAt = now;
     const event = saleEvent(this.saleId, facts, this.#rate.add(facts.asOf, facts.granted));
     if (!this.#isNews(event, now)) return false;

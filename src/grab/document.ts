@@ -26,7 +26,9 @@ const wonSchema = z
     code: codeSchema,
     repeated: z.boolean().openapi({ description: "True: you had this one already." }),
     opensAt: timeSchema.nullable(),
-    closesAt: timeSchema.nullable(),
+    closesAt: timeSchema.nullable().openapi({
+      description: "As the sale has it now: an end that was moved shows in a repeated answer.",
+    }),
     durability: z.enum(["durable", "fast"]).openapi({
       description: "durable: on the disk of Redis before this answer. fast: within a second.",
     }),

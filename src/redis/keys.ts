@@ -28,7 +28,10 @@ export const shardKeys = (shard: number) => ({
 
 export const saleKeys = (saleId: number) => ({
   ...shardKeys(shardOf(saleId)),
-  /** hash: state, total, granted, returned, recorded, limit, opens, closes. */
+  /**
+   * hash: state, total, granted, returned, recorded, limit; where it has one opens, closes, rate; once it was changed
+   * version and change (the id of the last change that was made).
+   */
   sale: `{s${shardOf(saleId)}}:sale:${saleId}`,
   /** hash: user id -> grant number, or by slot `number:keyhash,...`; the guard against a second win. */
   winners: `{s${shardOf(saleId)}}:sale:${saleId}:winners`,
