@@ -191,6 +191,9 @@ describe("the history of a coupon", () => {
     ] as const) {
       expect(said(await v1(api.url, `GET /v1/coupons/${path}`, { token }))).toBe("422 validation");
     }
+    const path = `GET /v1/coupons/${code}/history?cursor=x`;
+    const { errors } = (await v1(api.url, path, { token: service })).body;
+    expect(errors).toMatchObject([{ parameter: "cursor" }]);
   });
 
   test("is safe from everybody but the owner, who cannot even tell that there is one", async () => {

@@ -90,8 +90,8 @@ export const couponRoutes = (deps: CouponRouteDeps) => {
     })
     .openapi({ ...getHistory, middleware: edge.for() }, async (c) => {
       const { limit, cursor, userId: named } = c.req.valid("query");
-      const owner = ownerOf(c.get("actor"), named, PARAMETER);
       const page = { before: placesOf(cursor, 1)?.[0], count: limit + 1 };
+      const owner = ownerOf(c.get("actor"), named, PARAMETER);
       const lines = await wallet.history(owner, c.req.valid("param").code, page);
       if (!lines) throw new Problem("not-found");
       const { items, nextCursor } = pageOf(lines, limit, ({ id }) => [id]);
