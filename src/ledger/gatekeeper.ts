@@ -13,10 +13,13 @@ import { isFence } from "../redis/script.ts";
 import { primaryProblems, redisProblems } from "../redis/settings.ts";
 import { sales } from "../sales/table.ts";
 import { BackOff, type LedgerContext, pause } from "./context.ts";
+import { leaderLock } from "./leader.ts";
 import { recover } from "./recover.ts";
 import type { ShardWriter } from "./shard.ts";
 import { shards } from "./table.ts";
 import type { WitnessStand } from "./witness.ts";
+
+type ShardRow = Pick<typeof shards.$inferSelect, "shard" | "epoch" | "incarnation">;
 
 export class Gatekeeper {
   /** Why a shard's gate is closed, by shard; absent while it is open. */
@@ -101,14 +104,15 @@ export class Gatekeeper {
     const backOff = new BackOff(this.context.stopping);
     while (!this.context.stopping.aborted) {
       try {
-        const row = await this.#current(shard, epochMin);
-        if (row) {
+        const row = await this.#rowOf(shard);
+        if (row && (await this.#isCurrent(row, epochMin))) {
           const { epoch, incarnation } = row;
           this.context.post({ type: "gate", shard, epoch, incarnation });
           return;
         }
-        if ((await this.#recover(shard, reason, epochMin)) !== "led_elsewhere") continue;
-        await pause(limits.recoveryWatchMs, this.context.stopping);
+        const waits =
+          row?.isLed || (await this.#recover(shard, reason, epochMin)) === "led_elsewhere";
+        if (waits) await pause(limits.recoveryWatchMs, this.context.stopping);
       } catch (error) {
         this.#closed.set(shard, `${reason}; ${reasonOf(error)}`);
         this.context.log.warn({ shard, reason, failure: reasonOf(error) }, "the gate stays closed");
@@ -117,13 +121,30 @@ export class Gatekeeper {
     }
   }
 
-  /** What MySQL says of the shard, if Redis accepts it. */
-  async #current(shard: number, epochMin: number) {
-    const [row] = await this.context.pool.db.select().from(shards).where(eq(shards.shard, shard));
-    if (!row || row.incarnation === "" || row.epoch < epochMin) return undefined;
+  async #rowOf(shard: number) {
+    const { pool, settings } = this.context;
+    const [row] = await pool.db
+      .select({
+        ...{ shard: shards.shard, epoch: shards.epoch, incarnation: shards.incarnation },
+        owner: shards.leaseOwner,
+        held: sql<
+          number | null
+        >`${shards.leaseUntil} > NOW(3) AND IS_USED_LOCK(${leaderLock(shard)}) IS NOT NULL`,
+      })
+      .from(shards)
+      .where(eq(shards.shard, shard));
+    if (!row) return undefined;
+    // Another process leads, lives, and has said something lately: there is nothing to be elected for.
+    const isLed = row.incarnation === "" && row.held === 1 && row.owner !== settings.processId;
+    return { ...row, isLed };
+  }
+
+  /** Whether what MySQL says of the shard is late enough, and Redis accepts it. */
+  async #isCurrent({ shard, epoch, incarnation }: ShardRow, epochMin: number): Promise<boolean> {
+    if (incarnation === "" || epoch < epochMin) return false;
     const problems = await redisProblems(this.context.redis, this.context.settings.durability);
     if (problems.length > 0) throw new Error(problems.join("; "));
-    return (await this.#accepted(shard, row.epoch, row.incarnation)) ? row : undefined;
+    return this.#accepted(shard, epoch, incarnation);
   }
 
   async #accepted(shard: number, epoch: number, incarnation: string): Promise<boolean> {
@@ -154,7 +175,10 @@ export class Gatekeeper {
       const outcome = await recover(this.context, this.stand, {
         shard,
         reason,
-        adoptable: async () => (await this.#current(shard, epochMin)) !== undefined,
+        adoptable: async () => {
+          const row = await this.#rowOf(shard);
+          return row !== undefined && this.#isCurrent(row, epochMin);
+        },
       });
       // Whoever recovered it goes on writing it, until the shares are balanced.
       const { stopping } = this.context;

@@ -12,7 +12,7 @@ import { leaseEnd } from "./lease.ts";
 import { shards } from "./table.ts";
 
 /** The lock that elects the leader of a shard's recovery. */
-const leaderLock = (shard: number) => lockName(`recover:${shard}`);
+export const leaderLock = (shard: number) => lockName(`recover:${shard}`);
 
 /** Takes the lock, which goes with the connection; false while another one has it. */
 export async function isElected({ db }: DatabaseConnection, shard: number): Promise<boolean> {
