@@ -1,73 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { SALE, settle, soldOutRig, soldOutSale } from "../../test/harness/soldout-rig.ts";
 import { limits } from "../limits.ts";
-import { createLog } from "../log.ts";
-import type { Redis } from "../redis/client.ts";
-import { saleKeys, shardOf } from "../redis/keys.ts";
-import { Gates, type OpenGate } from "./gates.ts";
-import { SoldOut } from "./soldout.ts";
-
-const SALE = 35;
-
-interface Sale {
-  facts: Record<string, string>;
-  winners: Map<string, string>;
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Lets a snapshot be taken or checked: a handful of answers, each of which comes at once. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 200; i += 1) await turn();
-}
-
-function soldOutSale(winners: number): Sale {
-  return {
-    facts: {
-      ...{ state: "open", total: String(winners), granted: String(winners) },
-      ...{ returned: "0", limit: "1" },
-    },
-    winners: new Map(Array.from({ length: winners }, (_, i) => [`u${i + 1}`, String(i + 1)])),
-  };
-}
-
-function fixture(sale: Sale = soldOutSale(3)) {
-  const sales = new Map([[SALE, sale]]);
-  const asked = { numbers: 0, pages: 0 };
-  /** Called before each page of a scan; what happens to a sale in the middle of it. */
-  const meanwhile = { page: () => {}, away: false };
-  const saleOf = (key: string) =>
-    [...sales].find(([id]) => key === saleKeys(id).sale || key === saleKeys(id).winners)?.[1];
-  const redis = {
-    hmget(key: string, ...fields: string[]) {
-      asked.numbers += 1;
-      if (meanwhile.away) return Promise.reject(new Error("Command timed out"));
-      return Promise.resolve(fields.map((field) => saleOf(key)?.facts[field] ?? null));
-    },
-    hscan(key: string, cursor: string) {
-      asked.pages += 1;
-      meanwhile.page();
-      const all = [...(saleOf(key)?.winners ?? [])];
-      const next = Number(cursor) + 1_000;
-      const page = all.slice(Number(cursor), next).flat();
-      return Promise.resolve([next < all.length ? String(next) : "0", page]);
-    },
-  };
-  const clock = { time: 1_800_000_000_000, now: () => clock.time };
-  const gates = new Gates(() => {});
-  for (const id of [SALE, SALE + 1, SALE + 2]) gates.open(shardOf(id), 1, "one");
-  const soldOut = new SoldOut({
-    ...{ redis: redis as unknown as Redis, gates, clock, log: createLog("silent") },
-  });
-  const notice = async (saleId = SALE) => {
-    soldOut.notice(saleId, gates.at(shardOf(saleId)) as OpenGate);
-    await settle();
-  };
-  return { sale, sales, asked, meanwhile, clock, gates, soldOut, notice };
-}
+import { shardOf } from "../redis/keys.ts";
+import type { OpenGate } from "./gates.ts";
 
 describe("a snapshot", () => {
   test("gives winners their number and everybody else `sold_out`, without asking Redis", async () => {
-    const { soldOut, notice, asked } = fixture();
+    const { soldOut, notice, asked } = soldOutRig();
     await notice();
     const before = { ...asked };
     expect(soldOut.answer(SALE, "u2")).toEqual({ kind: "repeated", number: 2 });
@@ -76,11 +15,11 @@ describe("a snapshot", () => {
   });
 
   test("is not there before a call has said `sold_out`", () => {
-    expect(fixture().soldOut.answer(SALE, "u2")).toBeUndefined();
+    expect(soldOutRig().soldOut.answer(SALE, "u2")).toBeUndefined();
   });
 
   test("of a long list has every winner", async () => {
-    const { soldOut, notice } = fixture(soldOutSale(2_500));
+    const { soldOut, notice } = soldOutRig(soldOutSale(2_500));
     await notice();
     for (const user of [1, 1_000, 1_001, 2_500]) {
       expect(soldOut.answer(SALE, `u${user}`)).toEqual({ kind: "repeated", number: user });
@@ -91,7 +30,7 @@ describe("a snapshot", () => {
     const sale = soldOutSale(3);
     Object.assign(sale.facts, { granted: "5", returned: "2" });
     sale.winners.set("u1", "").set("u2", "2:key").set("u3", ",4:key").set("u4", "5");
-    const { soldOut, notice } = fixture(sale);
+    const { soldOut, notice } = soldOutRig(sale);
     await notice();
     const answers = ["u1", "u2", "u3", "u4"].map((user) => soldOut.answer(SALE, user));
     expect(answers).toEqual([
@@ -101,14 +40,14 @@ describe("a snapshot", () => {
   });
 
   test("is taken once, however many calls ask for it meanwhile", async () => {
-    const { asked, soldOut, notice, gates } = fixture();
+    const { asked, soldOut, notice, gates } = soldOutRig();
     for (let i = 0; i < 10; i += 1) soldOut.notice(SALE, gates.at(shardOf(SALE)) as OpenGate);
     await notice();
     expect(asked.pages).toBe(1);
   });
 
   test("is not kept when the numbers moved during the scan", async () => {
-    const { sale, meanwhile, soldOut, notice } = fixture();
+    const { sale, meanwhile, soldOut, notice } = soldOutRig();
     meanwhile.page = () => {
       sale.facts.returned = "1";
       sale.facts.granted = "4";
@@ -122,24 +61,58 @@ describe("a snapshot", () => {
     ["a unit has come back", { returned: "1" }],
     ["it is paused", { state: "paused" }],
     ["a user may win more than once", { limit: "2" }],
-    ["it has an end of its own", { closes: "1800000000000" }],
+    ["its end is over", { closes: "1800000000000" }],
+    ["its end is no time", { closes: "soon" }],
     ["its counters are not numbers", { granted: "nan" }],
   ])("is not taken of a sale when %s", async (_, facts) => {
-    const { sale, soldOut, notice } = fixture();
+    const { sale, soldOut, notice } = soldOutRig();
     Object.assign(sale.facts, facts);
     await notice();
     expect(soldOut.answer(SALE, "u9")).toBeUndefined();
   });
 
+  test.each([0, 600_000, -600_000])(
+    "of a sale with an end is good until then, by Redis's clock, which is %d ms ahead",
+    async (aheadMs) => {
+      const { sale, ahead, clock, soldOut, notice } = soldOutRig();
+      ahead.ms = aheadMs;
+      sale.facts.closes = String(clock.time + aheadMs + 2 * limits.soldOutRefreshMs);
+      await notice();
+      expect(soldOut.answer(SALE, "u9")).toEqual({ kind: "sold_out" });
+      clock.time += limits.soldOutRefreshMs + 1;
+      expect(soldOut.answer(SALE, "u9")).toEqual({ kind: "sold_out" });
+      await settle();
+      clock.time += limits.soldOutRefreshMs - 2;
+      expect(soldOut.answer(SALE, "u9")).toEqual({ kind: "sold_out" });
+      clock.time += 1;
+      expect(soldOut.answer(SALE, "u9")).toBeUndefined();
+      expect(soldOut.answer(SALE, "u2")).toBeUndefined();
+    },
+  );
+
+  test("of a sale that can have none is asked for once a second, or when the sale has changed", async () => {
+    const { sale, asked, clock, soldOut, notice } = soldOutRig();
+    sale.facts.limit = "2";
+    for (let i = 0; i < 10; i += 1) await notice();
+    expect(asked.numbers).toBe(1);
+    clock.time += limits.soldOutTrustMs + 1;
+    for (let i = 0; i < 10; i += 1) await notice();
+    expect(asked.numbers).toBe(2);
+    sale.facts.limit = "1";
+    soldOut.changed(SALE);
+    await notice();
+    expect(soldOut.answer(SALE, "u9")).toEqual({ kind: "sold_out" });
+  });
+
   test("is not taken of a sale that Redis does not have", async () => {
-    const { sales, soldOut, notice } = fixture();
+    const { sales, soldOut, notice } = soldOutRig();
     sales.clear();
     await notice();
     expect(soldOut.answer(SALE, "u9")).toBeUndefined();
   });
 
   test("can be taken later when Redis did not answer the first time", async () => {
-    const { meanwhile, soldOut, notice } = fixture();
+    const { meanwhile, soldOut, notice } = soldOutRig();
     meanwhile.away = true;
     await notice();
     expect(soldOut.answer(SALE, "u2")).toBeUndefined();
@@ -151,7 +124,7 @@ describe("a snapshot", () => {
 
 describe("its age", () => {
   test("the numbers are asked again while it is used, and it lives on while they stand", async () => {
-    const { clock, asked, soldOut, notice } = fixture();
+    const { clock, asked, soldOut, notice } = soldOutRig();
     await notice();
     const pages = asked.pages;
     for (let round = 0; round < 20; round += 1) {
@@ -163,7 +136,7 @@ describe("its age", () => {
   });
 
   test("it is not trusted after a second without a look", async () => {
-    const { clock, soldOut, notice } = fixture();
+    const { clock, soldOut, notice } = soldOutRig();
     await notice();
     clock.time += limits.soldOutTrustMs + 1;
     expect(soldOut.answer(SALE, "u9")).toBeUndefined();
@@ -172,7 +145,7 @@ describe("its age", () => {
   });
 
   test("while Redis is away it expires instead of being believed", async () => {
-    const { clock, meanwhile, soldOut, notice } = fixture();
+    const { clock, meanwhile, soldOut, notice } = soldOutRig();
     await notice();
     meanwhile.away = true;
     for (let round = 0; round < 5; round += 1) {
@@ -184,7 +157,7 @@ describe("its age", () => {
   });
 
   test("a clock that is set back ends it", async () => {
-    const { clock, soldOut, notice } = fixture();
+    const { clock, soldOut, notice } = soldOutRig();
     await notice();
     clock.time -= 1;
     expect(soldOut.answer(SALE, "u9")).toBeUndefined();
@@ -199,7 +172,7 @@ describe("it is dropped", () => {
     ["the sale is paused", { state: "paused" }],
     ["the sale gets an end", { closes: "1900000000000" }],
   ])("when %s", async (_, facts) => {
-    const { sale, clock, soldOut, notice } = fixture();
+    const { sale, clock, soldOut, notice } = soldOutRig();
     await notice();
     Object.assign(sale.facts, facts);
     clock.time += limits.soldOutRefreshMs + 1;
@@ -209,7 +182,7 @@ describe("it is dropped", () => {
   });
 
   test("when the gate closes, and does not come back with the next one", async () => {
-    const { gates, soldOut, notice } = fixture();
+    const { gates, soldOut, notice } = soldOutRig();
     await notice();
     const gate = gates.at(shardOf(SALE)) as OpenGate;
     gates.close(shardOf(SALE), gate, "test");
@@ -219,7 +192,7 @@ describe("it is dropped", () => {
   });
 
   test("when the gate opened anew in the meantime", async () => {
-    const { gates, soldOut, notice } = fixture();
+    const { gates, soldOut, notice } = soldOutRig();
     await notice();
     gates.open(shardOf(SALE), 2, "two");
     expect(soldOut.answer(SALE, "u2")).toBeUndefined();
@@ -228,7 +201,7 @@ describe("it is dropped", () => {
 
 describe("memory", () => {
   test("a sale with too many winners is always asked of Redis", async () => {
-    const { asked, soldOut, notice } = fixture(soldOutSale(limits.soldOutWinnersMax + 1));
+    const { asked, soldOut, notice } = soldOutRig(soldOutSale(limits.soldOutWinnersMax + 1));
     await notice();
     expect(soldOut.answer(SALE, "u1")).toBeUndefined();
     expect(asked.pages).toBe(0);
@@ -237,13 +210,13 @@ describe("memory", () => {
   test("a winners hash that is longer than the numbers say ends the scan", async () => {
     const sale = soldOutSale(3);
     for (let i = 0; i <= limits.soldOutWinnersMax; i += 1) sale.winners.set(`x${i}`, "1");
-    const { soldOut, notice } = fixture(sale);
+    const { soldOut, notice } = soldOutRig(sale);
     await notice();
     expect(soldOut.answer(SALE, "u1")).toBeUndefined();
   });
 
   test("the oldest snapshots make room when all together would hold too many winners", async () => {
-    const { sales, gates, soldOut, notice } = fixture();
+    const { sales, gates, soldOut, notice } = soldOutRig();
     const fit = limits.soldOutWinnersTotalMax / limits.soldOutWinnersMax;
     const big = soldOutSale(limits.soldOutWinnersMax);
     const ids = Array.from({ length: fit + 1 }, (_, i) => SALE + 16 * i);

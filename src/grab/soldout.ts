@@ -2,7 +2,8 @@
 // the rest "sold out". A snapshot is the whole winners hash, and counts only if the sale's numbers were the
 // same before and after the scan: then nobody won in between. It is dropped when those numbers move (a
 // return, a restock, a pause), which is asked again at least every second while it is used, and when the gate
-// closes or opens anew.
+// closes or opens anew. It answers until the sale's end, by Redis's clock. A sale with a limit above one has none:
+// what a user is told there depends on the key as well.
 
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
@@ -18,7 +19,19 @@ interface Snapshot {
   readonly numbers: string;
   readonly winners: Map<string, number>;
   checkedAt: number;
+  /** When the sale may have ended by Redis's clock, in this process's time. */
+  endsAt: number;
   checking: boolean;
+}
+
+/** A sale that is open and sold out, at one moment. */
+interface Numbers {
+  /** All of them, as one text. */
+  readonly text: string;
+  readonly winners: number;
+  /** When they were asked for: they were true then or later, not when the answer arrived. */
+  readonly askedAt: number;
+  readonly endsAt: number;
 }
 
 const SOLD_OUT = outcomeOf("sold_out");
@@ -26,6 +39,8 @@ const SOLD_OUT = outcomeOf("sold_out");
 export class SoldOut {
   readonly #snapshots = new Map<number, Snapshot>();
   readonly #taking = new Set<number>();
+  /** Sales that could have no snapshot, and when they are looked at again. */
+  readonly #unfit = new Map<number, number>();
   #winners = 0;
 
   constructor(readonly deps: { redis: Redis; gates: Gates; clock: Clock; log: Log }) {}
@@ -40,14 +55,14 @@ export class SoldOut {
       return undefined;
     }
     if (age > limits.soldOutRefreshMs && !snapshot.checking) void this.#check(saleId, snapshot);
-    if (age > limits.soldOutTrustMs) return undefined;
+    if (age > limits.soldOutTrustMs || this.deps.clock.now() >= snapshot.endsAt) return undefined;
     const number = snapshot.winners.get(userId);
     return number === undefined ? SOLD_OUT : { kind: "repeated", number };
   }
 
   /** Called when Redis has said "sold out" under `gate`: takes a snapshot unless there is one. */
   notice(saleId: number, gate: OpenGate): void {
-    if (this.#snapshots.has(saleId) || this.#taking.has(saleId)) return;
+    if (this.#snapshots.has(saleId) || this.#taking.has(saleId) || this.#isUnfit(saleId)) return;
     this.#taking.add(saleId);
     this.#take(saleId, gate)
       .catch((error) => this.deps.log.debug({ saleId, reason: String(error) }, "no snapshot"))
@@ -56,13 +71,17 @@ export class SoldOut {
 
   /** The sale has changed: what was known of it is over. */
   changed(saleId: number): void {
+    this.#unfit.delete(saleId);
     this.#drop(saleId);
   }
 
   async #take(saleId: number, gate: OpenGate): Promise<void> {
-    const askedAt = this.deps.clock.now();
     const before = await this.#numbers(saleId);
-    if (!before || before.winners > limits.soldOutWinnersMax) return;
+    if (!before || before.winners > limits.soldOutWinnersMax) {
+      if (this.#unfit.size >= limits.soldOutUnfitSalesMax) this.#unfit.clear();
+      this.#unfit.set(saleId, this.deps.clock.now() + limits.soldOutTrustMs);
+      return;
+    }
     const winners = await this.#scan(saleId);
     const after = await this.#numbers(saleId);
     if (!winners || after?.text !== before.text) return;
@@ -76,24 +95,36 @@ export class SoldOut {
       gate,
       numbers: before.text,
       winners,
-      checkedAt: askedAt,
+      ...{ checkedAt: before.askedAt, endsAt: before.endsAt },
       checking: false,
     });
   }
 
-  /** Undefined unless the sale is open, sold out, of limit one, and without an end of its own. */
-  async #numbers(saleId: number): Promise<{ text: string; winners: number } | undefined> {
-    const keys = saleKeys(saleId);
-    const facts = await this.deps.redis.hmget(
-      keys.sale,
-      ...["state", "total", "granted", "returned", "limit", "closes"],
-    );
+  #isUnfit(saleId: number): boolean {
+    return this.deps.clock.now() < (this.#unfit.get(saleId) ?? 0);
+  }
+
+  /** Undefined unless the sale is open, sold out, of limit one, and not over. */
+  async #numbers(saleId: number): Promise<Numbers | undefined> {
+    const { redis, clock } = this.deps;
+    const askedAt = clock.now();
+    const [time, facts] = await Promise.all([
+      redis.time(),
+      redis.hmget(
+        saleKeys(saleId).sale,
+        ...["state", "total", "granted", "returned", "limit", "closes"],
+      ),
+    ]);
     const [state, total, granted, returned, limit, closes] = facts;
     const active = Number(granted) - Number(returned);
     // Written so that a counter that is not a number gives no snapshot.
     if (!(active >= Number(total))) return undefined;
-    if (state !== "open" || limit !== "1" || closes !== null) return undefined;
-    return { text: facts.join(" "), winners: active };
+    if (state !== "open" || limit !== "1") return undefined;
+    const [seconds, microseconds] = time.map(Number) as [number, number];
+    const leftMs =
+      closes == null ? Infinity : Number(closes) - seconds * 1_000 - microseconds / 1_000;
+    if (!(leftMs > 0)) return undefined;
+    return { text: facts.join(" "), winners: active, askedAt, endsAt: askedAt + leftMs };
   }
 
   async #scan(saleId: number): Promise<Map<string, number> | undefined> {
@@ -119,12 +150,13 @@ export class SoldOut {
 
   async #check(saleId: number, snapshot: Snapshot): Promise<void> {
     snapshot.checking = true;
-    const askedAt = this.deps.clock.now();
     try {
       const numbers = await this.#numbers(saleId);
       if (numbers?.text !== snapshot.numbers) this.#drop(saleId);
-      // The answer was true when it was asked for, not when it arrived.
-      else snapshot.checkedAt = askedAt;
+      else {
+        snapshot.checkedAt = numbers.askedAt;
+        snapshot.endsAt = numbers.endsAt;
+      }
     } catch {
       // Redis is away; the snapshot ages until it is not trusted any more.
     } finally {

@@ -139,6 +139,7 @@ export const apiLimits = {
   grabWaitMsMax: 200,
   soldOutWinnersMax: 50_000,
   soldOutWinnersTotalMax: 500_000,
+  soldOutUnfitSalesMax: 1_000,
   soldOutTrustMs: 1_000,
   soldOutRefreshMs: 500,
 
