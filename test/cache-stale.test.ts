@@ -164,3 +164,39 @@ test("a value that is not fresh is loaded again, and given as it is while MySQL 
   expect(await one.facts.get(name)).toEqual({ version: 3 });
   expect(await third.facts.get(name)).toEqual({ version: 3 });
 });
+
+/** A load of a process that goes on when it is told to; later ones are quick. */
+async function slowLoad(by: CacheProcess) {
+  by.loads.length = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  by.hold(promise);
+  const found = by.facts.get(name);
+  await until("the load", () => by.loads.length === 1);
+  by.hold(Promise.resolve());
+  return { found, end: resolve };
+}
+
+test("what a slow loader brings is as old as its question", async () => {
+  const deaf = await start();
+  await deaf.levels.stop();
+  const slow = await slowLoad(deaf);
+  await write(one, 2);
+  deaf.pass(limits.cacheBlindMs);
+  slow.end();
+  expect(await slow.found).toEqual({ version: 1 });
+  expect(deaf.facts.peek(name)).toBeUndefined();
+});
+
+test("a slow load that may have missed a change is joined by nobody, and kept nowhere when all is heard again", async () => {
+  const third = await start();
+  const slow = await slowLoad(third);
+  third.late(Infinity);
+  await write(one, 2);
+  third.pass(limits.cacheTrustMs);
+  expect(await third.facts.get(name)).toEqual({ version: 2 });
+  third.late(0);
+  await third.prove();
+  slow.end();
+  expect(await slow.found).toEqual({ version: 1 });
+  expect(third.facts.peek(name)).toBeUndefined();
+});

@@ -37,6 +37,8 @@ export interface Around {
 /** A load under way. A fenced one began before a change: its value is kept nowhere. */
 interface Flight<Value> {
   fenced: boolean;
+  /** When it began, by the clock of the levels: what it brings may be as old as that. */
+  readonly since: number;
   readonly found: Promise<Value | undefined>;
   /** A load that goes on after an old value was given for it. */
   rest?: Promise<unknown>;
@@ -114,7 +116,8 @@ export class Lookup<Key extends string | number, Value extends object> {
 
   /** What `get` would wait for, where somebody has asked already. */
   loading(key: Key): Promise<Value | undefined> | undefined {
-    return this.#flights.get(key)?.found;
+    const flight = this.#flights.get(key);
+    return flight && this.#isHeardOf(flight.since, this.around.now()) ? flight.found : undefined;
   }
 
   /** What is in memory of it is gone, and what is being loaded is kept nowhere. */
@@ -142,9 +145,13 @@ export class Lookup<Key extends string | number, Value extends object> {
     return slot.value;
   }
 
-  #isGood(slot: Slot<Value>, at: number): boolean {
-    const { trustedUntil } = this.around;
-    return at < slot.until && (at < trustedUntil() || at < slot.since + limits.cacheBlindMs);
+  #isGood({ since, until }: Slot<Value>, at: number): boolean {
+    return at < until && this.#isHeardOf(since, at);
+  }
+
+  /** Whether a change of what was there at `since` would be known, or that was a moment ago. */
+  #isHeardOf(since: number, at: number): boolean {
+    return at < this.around.trustedUntil() || at < since + limits.cacheBlindMs;
   }
 
   /** Stricter than for values: who has just made something may look for it on another process at once. */
@@ -160,8 +167,10 @@ export class Lookup<Key extends string | number, Value extends object> {
   }
 
   #start(key: Key): Flight<Value> {
+    this.#fence(key);
     const flight: Flight<Value> = {
       fenced: false,
+      since: this.around.now(),
       found: Promise.resolve().then(() => this.#fetch(key, flight)),
     };
     this.#flights.set(key, flight);
@@ -219,7 +228,8 @@ export class Lookup<Key extends string | number, Value extends object> {
     } catch {
       // The old one is better than nothing.
     }
-    this.#keep(key, old, shared.json, flight, limits.cacheStaleMemoryMs);
+    const ageMs = this.around.now() - flight.since;
+    this.#keep(key, old, shared.json, flight, ageMs + limits.cacheStaleMemoryMs);
     return old;
   }
 
@@ -246,7 +256,7 @@ export class Lookup<Key extends string | number, Value extends object> {
   }
 
   #keep(key: Key, value: Value, json: string, flight: Flight<Value>, ttlMs?: number): void {
-    if (!flight.fenced) this.#memory.set(key, value, json.length, this.around.now(), ttlMs);
+    if (!flight.fenced) this.#memory.set(key, value, json.length, flight.since, ttlMs);
   }
 
   /** Only what was looked for here is remembered: what Redis knows of has been so for a time already. */

@@ -43,8 +43,8 @@ export const cacheMutants: readonly Mutant[] = [
       {
         path: "src/cache/lookup.ts",
         edit: replace(
-          "(at < trustedUntil() || at < slot.since + limits.cacheBlindMs)",
-          "trustedUntil() >= 0",
+          "at < this.around.trustedUntil() || at < since + limits.cacheBlindMs",
+          "at >= since",
         ),
       },
     ],
