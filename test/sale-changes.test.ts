@@ -1,18 +1,19 @@
-// A process dies between the two stores, in every kind of change: another one finishes it, whichever store had it,
-// and the audit finds nothing.
+// A process dies between the two stores, in every kind of change: another one finishes it, whichever store had it, all
+// that live show it, and the audit finds nothing.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { eq, inArray } from "drizzle-orm";
+import { eq, inArray, sql } from "drizzle-orm";
 import { openConnection } from "../src/db/client.ts";
+import { lockName } from "../src/db/locks.ts";
 import { idempotencyKeys } from "../src/idempotency/table.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { outbox, saleChanges, sales } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { runCli } from "./harness/cli.ts";
 import { mintCustomer } from "./harness/http.ts";
-import { linkTo } from "./harness/links.ts";
+import { type Link, linkTo } from "./harness/links.ts";
 import { inMs, makeSale, mint, newTemplate, type Someone } from "./harness/sellers.ts";
-import { freshDatabase, startRedis, stopEverything } from "./harness/servers.ts";
+import { freshDatabase, startRedis, stopEverything, stopLater } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
 import { until } from "./harness/until.ts";
 import { v1 } from "./harness/v1.ts";
@@ -30,6 +31,10 @@ beforeAll(async () => {
   const [redis, database] = await Promise.all([startRedis(), freshDatabase()]);
   [redisUrl, databaseUrl] = [redis.url, database.url];
   past = await behind({ REDIS_URL: redisUrl, DATABASE_URL: databaseUrl });
+  // Whoever has this lock reads the binlog, so nobody does: what a process shows it has been told.
+  const { db, close } = await openConnection(databaseUrl);
+  stopLater(close);
+  await db.execute(sql`SELECT GET_LOCK(${lockName("capture")}, 10)`);
   seller = await mint("seller");
 });
 afterAll(stopEverything);
@@ -48,9 +53,14 @@ interface Kind {
 }
 
 const upcoming = { opensAt: inMs(HOUR) };
+const closesAt = inMs(2 * HOUR);
 const kinds: readonly Kind[] = [
   { what: "raising", ask: ["PATCH", "", { total: 20 }], becomes: { total: "20" } },
   { what: "lowering", ask: ["PATCH", "", { total: 5 }], becomes: { total: "5" } },
+  {
+    ...{ what: "an end", ask: ["PATCH", "", { closesAt }] },
+    becomes: { closes: String(Date.parse(closesAt)) },
+  },
   { what: "pausing", ask: ["POST", "/pause"], becomes: { state: "paused" } },
   { what: "resuming", paused: true, ask: ["POST", "/resume"], becomes: { state: "open" } },
   {
@@ -117,8 +127,40 @@ const waitingFor = async (made: ReadonlyMap<Kind, number>) =>
       .where(inArray(outbox.saleId, [...made.values()]))
   ).length;
 
-/** Both stores have what was asked for, once, and agree. */
-async function expectWhole(api: TestApi, made: ReadonlyMap<Kind, number>): Promise<void> {
+const shownBy = (api: TestApi, id: number) => v1(api.url, `GET /v1/sales/${id}`);
+
+/** Processes that live on, and have all of these in memory. */
+async function witnessesOf(made: ReadonlyMap<Kind, number>, link: Link): Promise<TestApi[]> {
+  const apis = await Promise.all([startApi(settings(link.url)), startApi(settings(link.url))]);
+  for (const api of apis)
+    for (const id of made.values()) expect((await shownBy(api, id)).status).toBe(200);
+  return apis;
+}
+
+/** Every process shows these as MySQL has them. */
+async function expectShown(apis: readonly TestApi[], made: ReadonlyMap<Kind, number>) {
+  for (const [kind, id] of made) {
+    const [row] = await past.db.select().from(sales).where(eq(sales.id, id));
+    const { name, templateId, total, userLimit } = row ?? {};
+    for (const [place, api] of apis.entries()) {
+      await until(`process ${place} to show ${kind.what}`, async () => {
+        const { status, body } = await shownBy(api, id);
+        if (!row) return status === 404;
+        expect(body).toMatchObject({ name, templateId, total, userLimit, live: true });
+        expect(body.closesAt).toBe(row.closesAt?.toISOString() ?? null);
+        return true;
+      });
+    }
+  }
+}
+
+/** Both stores have what was asked for, once, and agree, and all of these processes show it. */
+async function expectWhole(
+  apis: readonly TestApi[],
+  made: ReadonlyMap<Kind, number>,
+): Promise<void> {
+  const [api] = apis;
+  if (!api) throw new Error("nobody lives");
   await until(
     "an empty outbox",
     async () => (await past.db.select().from(outbox)).length === 0,
@@ -144,14 +186,21 @@ async function expectWhole(api: TestApi, made: ReadonlyMap<Kind, number>): Promi
       expect([again.status, again.body.total]).toEqual([200, 15]);
     }
   }
+  await expectShown(apis, made);
   const audit = await runCli({ redisUrl, databaseUrl }, "audit");
   expect([audit.code, audit.output]).toEqual([0, expect.any(String)]);
 }
 
-test("killed before Redis had the changes", async () => {
+/** A process that is to die, at a link to Redis that can be broken. */
+async function mortalAt() {
   const link = await linkTo(redisUrl);
-  const mortal = await startApi(settings(link.url));
+  return { link, mortal: await startApi(settings(link.url)) };
+}
+
+test("killed before Redis had the changes", async () => {
+  const { link, mortal } = await mortalAt();
   const made = await salesOn(mortal);
+  const living = await witnessesOf(made, link);
   link.proxy.freeze();
   const asked = askAll(mortal, made);
   await until("all in the outbox", async () => (await waitingFor(made)) === kinds.length, WITHIN);
@@ -161,13 +210,14 @@ test("killed before Redis had the changes", async () => {
     const hash = await past.redis.hgetall(saleKeys(id).sale);
     expect([kind.what, hash.version]).toEqual([kind.what, kind.paused ? "1" : undefined]);
   }
-  await expectWhole(await startApi(settings(redisUrl)), made);
+  link.proxy.heal();
+  await expectWhole(living, made);
 }, 120_000);
 
 test("killed when Redis had the changes, before MySQL had all of them", async () => {
-  const link = await linkTo(redisUrl);
-  const mortal = await startApi(settings(link.url));
+  const { link, mortal } = await mortalAt();
   const made = await salesOn(mortal);
+  const living = await witnessesOf(made, link);
   const ids = [...made.values()];
   link.proxy.freeze();
   const asked = askAll(mortal, made);
@@ -195,5 +245,5 @@ test("killed when Redis had the changes, before MySQL had all of them", async ()
   });
   await close();
   await asked;
-  await expectWhole(await startApi(settings(redisUrl)), made);
+  await expectWhole(living, made);
 }, 120_000);
