@@ -78,4 +78,47 @@ export const saleMutants: readonly Mutant[] = [
       title: "what was found before a recovery pauses nothing after it",
     },
   },
+  {
+    name: "room-without-those-coming",
+    what: "a sale that is on its way to a template takes no room there yet",
+    edits: [
+      {
+        path: "src/sales/room.ts",
+        edit: replace("eq(comingTo, template.id)", "eq(comingTo, 0)"),
+      },
+    ],
+    caughtBy: {
+      file: "test/sale-template.test.ts",
+      title:
+        "the units of a sale that is on its way to a template count there, and are free where it was",
+    },
+  },
+  {
+    name: "pause-of-a-move-stays",
+    what: "the pause that another template brings along never ends",
+    edits: [
+      {
+        path: "src/sales/moving.ts",
+        edit: replace('templateId !== undefined && state === "paused"', "templateId === null"),
+      },
+    ],
+    caughtBy: {
+      file: "test/sale-template-races.test.ts",
+      title: "finished by many at once, it is made once, and the sale goes on",
+    },
+  },
+  {
+    name: "recovery-tells-nobody",
+    what: "a recovery that decides a half-made change leaves the caches as they are",
+    edits: [
+      {
+        path: "src/ledger/merge.ts",
+        edit: replace("if (one) await tellOf", "if (one && !redis) await tellOf"),
+      },
+    ],
+    caughtBy: {
+      file: "test/sale-news.test.ts",
+      title: "both show a change that a recovery has decided",
+    },
+  },
 ];
