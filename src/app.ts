@@ -8,19 +8,19 @@ import type { Revocations } from "./auth/revocations.ts";
 import type { Throttle } from "./auth/throttle.ts";
 import type { Tokens } from "./auth/token.ts";
 import { busy, plain, refuse } from "./classic/answers.ts";
+import type { Wallet } from "./classic/own-lists.ts";
 import { classicRoutes, type Edge, type Route } from "./classic/routes.ts";
+import type { Sales } from "./classic/sales.ts";
 import type { Config } from "./config.ts";
 import { failureReport } from "./failure.ts";
-import { isBareGrab, type V1Grab } from "./grab/routes.ts";
+import { isBareGrab, type V1Grab } from "./grab/handler.ts";
 import type { Grabs } from "./grab/service.ts";
 import type { Log } from "./log.ts";
 import { methodsIn } from "./methods.ts";
 import { problemResponse } from "./problem.ts";
-import type { Sales } from "./sales/service.ts";
 import type { Users } from "./users/service.ts";
 import type { V1 } from "./v1/app.ts";
 import { v1Failures } from "./v1/failures.ts";
-import type { Wallet } from "./wallet/service.ts";
 
 export interface AppDeps {
   config: Pick<Config, "classicGrabStatus" | "trustProxy">;

@@ -8,6 +8,8 @@ import { createPasswords } from "./auth/passwords.ts";
 import { createThrottle } from "./auth/throttle.ts";
 import { createValidity } from "./auth/validity.ts";
 import { createCaches } from "./cache/parts.ts";
+import { createWallet } from "./classic/own-lists.ts";
+import { createSales } from "./classic/sales.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createCouponCodes } from "./coupons/code.ts";
@@ -29,13 +31,11 @@ import { startOps } from "./ops/server.ts";
 import { watchRedis } from "./ops/watch.ts";
 import { connectRedis, type RedisRole } from "./redis/client.ts";
 import { shardOf } from "./redis/keys.ts";
-import { createSales } from "./sales/service.ts";
 import { createWarmer } from "./sales/warm.ts";
 import { serversFit } from "./servers.ts";
 import type { Tracing } from "./tracing/start.ts";
 import { createUsers } from "./users/service.ts";
 import { createV1Parts } from "./v1/parts.ts";
-import { createWallet } from "./wallet/service.ts";
 
 export interface Service {
   /** Where it answers, such as http://127.0.0.1:20080. */

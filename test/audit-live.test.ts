@@ -7,7 +7,7 @@ import type { FindingKind } from "../src/audit/finding.ts";
 import { coupons } from "../src/coupons/table.ts";
 import { grants } from "../src/ledger/table.ts";
 import { saleKeys } from "../src/redis/keys.ts";
-import { pauseSale } from "../src/sales/state.ts";
+import { pauseSale } from "../src/sales/change/pause.ts";
 import { sales } from "../src/sales/table.ts";
 import { runCli } from "./harness/cli.ts";
 import { coupon } from "./harness/coupon-damages.ts";

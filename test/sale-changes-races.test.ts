@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
 import type { Redis } from "../src/redis/client.ts";
 import { saleKeys, shardOf } from "../src/redis/keys.ts";
-import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
+import { type ChangeRequest, createChanges } from "../src/sales/change/changes.ts";
 import { newsThrough } from "../src/sales/news.ts";
 import {
   outbox,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { coupons } from "../src/coupons/table.ts";
 import type { Redis } from "../src/redis/client.ts";
-import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
+import { type ChangeRequest, createChanges } from "../src/sales/change/changes.ts";
 import { saleNameKey } from "../src/sales/facts.ts";
 import { newsThrough } from "../src/sales/news.ts";
 import { outbox, type SaleChange, saleChanges, sales } from "../src/sales/table.ts";

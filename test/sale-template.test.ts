@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { coupons } from "../src/coupons/table.ts";
 import { saleKeys } from "../src/redis/keys.ts";
-import { createChanges } from "../src/sales/changes.ts";
+import { createChanges } from "../src/sales/change/changes.ts";
 import { createFlashSales, type FlashSales } from "../src/sales/flash.ts";
 import { newsThrough } from "../src/sales/news.ts";
 import { sales } from "../src/sales/table.ts";

@@ -2,10 +2,10 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { shardScripts } from "../src/grab/scripts.ts";
-import continueSource from "../src/ledger/continue.lua" with { type: "text" };
-import gateSource from "../src/ledger/gate.lua" with { type: "text" };
-import swapSource from "../src/ledger/swap.lua" with { type: "text" };
 import { createLog } from "../src/log.ts";
+import continueSource from "../src/recovery/continue.lua" with { type: "text" };
+import gateSource from "../src/recovery/gate.lua" with { type: "text" };
+import swapSource from "../src/recovery/swap.lua" with { type: "text" };
 import { connectRedis, type Redis } from "../src/redis/client.ts";
 import { rebuildKey, saleKeys } from "../src/redis/keys.ts";
 import { scriptOf } from "../src/redis/script.ts";

@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { EventClient } from "../src/events/client.ts";
 import { limits } from "../src/limits.ts";
-import { type ChangeRequest, createChanges } from "../src/sales/changes.ts";
+import { type ChangeRequest, createChanges } from "../src/sales/change/changes.ts";
 import { newsThrough } from "../src/sales/news.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { askRaw, type Watching, watchSale } from "./harness/events.ts";

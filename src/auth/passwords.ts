@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import { createTurns } from "./turns.ts";
+import { createTurns } from "../turns.ts";
 
 // The least that OWASP recommends for argon2id: 19 MiB, two passes.
 const ARGON = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;

@@ -5,7 +5,8 @@ import type { Config } from "../config.ts";
 import { limits } from "../limits.ts";
 import { type FieldError, Problem } from "../problem.ts";
 import type { Actor } from "../v1/actor.ts";
-import type { Edge, V1Env } from "../v1/edge.ts";
+import type { Edge } from "../v1/edge.ts";
+import type { V1Env } from "../v1/env.ts";
 import { countedAddress } from "./address.ts";
 import {
   loginRoute,

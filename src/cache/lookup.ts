@@ -1,10 +1,10 @@
 // One kind of thing through the three levels; levels.ts says why it is right.
 
 import { LRUCache } from "lru-cache";
-import { createTurns } from "../auth/turns.ts";
 import { limits } from "../limits.ts";
 import { Overloaded } from "../overloaded.ts";
 import type { Redis } from "../redis/client.ts";
+import { createTurns } from "../turns.ts";
 import type { Kind } from "./changes.ts";
 import type { KindCounts } from "./counts.ts";
 import { Memory, type Slot } from "./memory.ts";

@@ -3,11 +3,9 @@
 import { z } from "zod";
 import { type Claims, isSeller, type Tokens } from "../auth/token.ts";
 import { limits } from "../limits.ts";
-import type { Sales } from "../sales/service.ts";
 import { countChars } from "../text.ts";
 import { foldName } from "../users/name.ts";
 import type { Users } from "../users/service.ts";
-import type { Wallet } from "../wallet/service.ts";
 import {
   busy,
   fixed,
@@ -19,6 +17,8 @@ import {
   unreadable,
 } from "./answers.ts";
 import { integer, readBody, text } from "./body.ts";
+import type { Wallet } from "./own-lists.ts";
+import type { Sales } from "./sales.ts";
 
 export interface CouponDeps {
   tokens: Tokens;

@@ -3,8 +3,8 @@
 
 import type { Tokens } from "../auth/token.ts";
 import type { GrabOutcome, Grabs } from "../grab/service.ts";
-import type { Sales } from "../sales/service.ts";
 import { type Answer, fixed, nothing, refusal, refuse, unauthorized } from "./answers.ts";
+import type { Sales } from "./sales.ts";
 
 export interface GrabDeps {
   tokens: Tokens;

@@ -2,8 +2,8 @@
 
 import type { Command } from "commander";
 import { asc, eq, gt } from "drizzle-orm";
+import { type RepairDeps, repairCoupons } from "../coupons/repair.ts";
 import type { Database } from "../db/client.ts";
-import { type RepairDeps, repairCoupons } from "../ledger/repair.ts";
 import { limits } from "../limits.ts";
 import { sales } from "../sales/table.ts";
 import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";

@@ -5,7 +5,7 @@ import { audit } from "../audit/audit.ts";
 import type { Finding, FindingKind } from "../audit/finding.ts";
 import { saleNow } from "../audit/sales.ts";
 import { isFence } from "../redis/script.ts";
-import { openSale, type StateChange } from "../sales/state.ts";
+import { openSale, type StateChange } from "../sales/change/pause.ts";
 import { printFindings } from "./audit.ts";
 import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";
 import { type Servers, withServers } from "./servers.ts";

@@ -6,11 +6,11 @@
 // is changed and all begins anew with another reading. No lock is held between the reading and the change, so nothing
 // is left behind by a process that dies.
 
-import { createTurns } from "../auth/turns.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import type { Violation } from "../discounts/outcome.ts";
 import { limits } from "../limits.ts";
 import { Overloaded } from "../overloaded.ts";
+import { createTurns } from "../turns.ts";
 import { type Settled, settle } from "./counters.ts";
 import { type Coupon, couponOf } from "./coupon.ts";
 import { freeLapsed } from "./lapse.ts";

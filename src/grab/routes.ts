@@ -1,116 +1,134 @@
-// POST /v1/sales/:id/grab: the hot path of /v1. Like the classic one it has a single handler, no schema and no
-// middleware. What carries more than a grab needs, a body or a query, goes the long way (document.ts), where it
-// is looked at as on every route.
+// The routes of grabs, as the OpenAPI document shows them. A grab that carries nothing but its token is answered
+// before it gets here (app.ts).
 
-import { createHash } from "node:crypto";
-import type { ServiceKeys } from "../auth/keys.ts";
-import type { Tokens } from "../auth/token.ts";
-import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
-import { Problem, problemResponse } from "../problem.ts";
-import { actorOf, isKey } from "../v1/actor.ts";
-import { createGrabAnswers, type GrabAnswersDeps } from "./answers.ts";
-import type { GrabSale } from "./sale.ts";
-import type { Grabs } from "./service.ts";
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Database } from "../db/client.ts";
+import { Problem } from "../problem.ts";
+import type { Redis } from "../redis/client.ts";
+import type { Edge } from "../v1/edge.ts";
+import { idParam, idSchema, jsonAnswer, refusalsOf, SIGNED_IN, timeSchema } from "../v1/schemas.ts";
+import type { V1Grab, V1GrabDeps } from "./handler.ts";
+import { ownGrants } from "./own.ts";
 
-export interface V1GrabDeps extends GrabAnswersDeps {
-  readonly tokens: Pick<Tokens, "verify">;
-  readonly keys: ServiceKeys;
-  readonly grabSales: {
-    /** Memory only. */
-    peek(saleId: number): GrabSale | undefined;
-    get(saleId: number): Promise<GrabSale | undefined>;
-    /** What somebody waits for already. */
-    loading(saleId: number): Promise<GrabSale | undefined> | undefined;
-    /** What is cached of it is not so any more; never rejects. */
-    renew(saleId: number): Promise<void>;
-  };
-  readonly grabs: Grabs;
-}
+const grantNumber = z
+  .int()
+  .positive()
+  .openapi({ description: "1 is the first grant of the sale." });
+const codeSchema = z.string().nullable().openapi({
+  description: "The coupon's code.",
+  example: "7K3XQ0M5R8TZB1CDWE9G",
+});
 
-/** Answers a grab; `id` is the sale's, from the path. */
-export type V1Grab = (request: Request, id: string) => Response | Promise<Response>;
+const wonSchema = z
+  .object({
+    saleId: idSchema,
+    number: grantNumber,
+    code: codeSchema,
+    repeated: z.boolean().openapi({ description: "True: you had this one already." }),
+    opensAt: timeSchema.nullable(),
+    closesAt: timeSchema.nullable().openapi({
+      description: "As the sale has it now: an end that was moved shows in a repeated answer.",
+    }),
+    durability: z.enum(["durable", "fast"]).openapi({
+      description: "durable: on the disk of Redis before this answer. fast: within a second.",
+    }),
+  })
+  .openapi("Grab");
 
-const SCHEME_CHARS = "bearer ".length;
-const SALE_ID = /^[1-9]\d{0,14}$/;
-const KEY_HASH_CHARS = 32;
+const RATE_HEADERS = z.object({
+  "RateLimit-Limit": z.string().optional(),
+  "RateLimit-Remaining": z.string().optional(),
+  "RateLimit-Reset": z.string().optional(),
+});
 
-/** What stands for an Idempotency-Key in Redis and in `grants`: short, of letters and digits. */
-const keyHashOf = (key: string): string =>
-  createHash("sha256").update(key).digest("hex").slice(0, KEY_HASH_CHARS);
+const grabRoute = (edge: Edge) =>
+  createRoute({
+    method: "post",
+    path: "/v1/sales/{id}/grab",
+    tags: ["grabs"],
+    summary: "Grab a unit",
+    middleware: edge.for("customer"),
+    description:
+      "201 is a promise: the unit is yours whatever fails afterwards. Repeating a grab gives the same grant again. " +
+      "Where one may have several, an Idempotency-Key is required and names the grab for as long as the sale exists; " +
+      "refusals are not kept. An answer of 503 may hide a grant: repeat it.",
+    request: {
+      params: z.object({ id: idParam }),
+      headers: z.object({
+        "Idempotency-Key": z
+          .string()
+          .optional()
+          .openapi({ example: "b1946ac9-2c2b-4f5b-9b0a-1c4b1c1c1c1c" }),
+      }),
+    },
+    responses: {
+      201: { ...jsonAnswer(wonSchema, "You have won this unit."), headers: RATE_HEADERS },
+      200: { ...jsonAnswer(wonSchema, "You had this unit already."), headers: RATE_HEADERS },
+      ...refusalsOf(
+        ...SIGNED_IN,
+        ...(["not-found", "sold-out", "limit-reached", "not-started", "paused", "ended"] as const),
+        ...(["key-required", "validation", "too-fast", "unavailable"] as const),
+      ),
+    },
+  });
 
-const isNamed = ({ headers }: Request): boolean =>
-  IDEMPOTENCY_KEY.test(headers.get("idempotency-key") ?? "");
+const ownGrabsSchema = z
+  .object({
+    saleId: idSchema,
+    userLimit: z.int().positive(),
+    grabs: z.array(
+      z.object({
+        number: grantNumber,
+        code: codeSchema,
+        recorded: z.boolean().openapi({ description: "True once MySQL has it." }),
+      }),
+    ),
+  })
+  .openapi("OwnGrabs");
 
-const JUST_CHANGED = { detail: "The sale has just changed. Repeat the grab." };
-/** As on the long way. */
-const ONLY_CUSTOMERS = { detail: "This is for: customer." };
+const ownGrabsRoute = (edge: Edge) =>
+  createRoute({
+    method: "get",
+    path: "/v1/sales/{id}/grabs/me",
+    tags: ["grabs"],
+    summary: "What you have of a sale",
+    description:
+      "All that you have of it, recorded in MySQL or not. 503 while it cannot be known whether that is all.",
+    middleware: edge.for("customer"),
+    request: { params: z.object({ id: idParam }) },
+    responses: {
+      200: jsonAnswer(ownGrabsSchema, "Your grants of this sale."),
+      ...refusalsOf(...SIGNED_IN, "not-found", "unavailable"),
+    },
+  });
 
-/** True for a request that says nothing but who asks for what. */
-export function isBareGrab({ url, headers }: Request): boolean {
-  const length = headers.get("content-length");
-  return (
-    (length === null || length === "0") && !headers.has("transfer-encoding") && !url.includes("?")
-  );
-}
+const NOT_ALL = { detail: "What you have cannot be told completely now. Ask again in a moment." };
 
-export function createV1Grab(deps: V1GrabDeps): V1Grab {
-  const { tokens, grabSales, grabs } = deps;
-  const answer = createGrabAnswers(deps);
-
-  function grabAt(sale: GrabSale, userId: string, request: Request): Promise<Response> | Response {
-    let keyHash = "";
-    // With a limit of one the user alone names the grab.
-    if (sale.userLimit > 1) {
-      const key = request.headers.get("idempotency-key");
-      if (key === null) return problemResponse("key-required");
-      if (!IDEMPOTENCY_KEY.test(key)) return problemResponse("validation", { errors: [keyFault] });
-      keyHash = keyHashOf(key);
-    }
-    return grabs
-      .grab(sale.id, userId, keyHash)
-      .then((outcome) =>
-        outcome.kind === "key_required" && isNamed(request)
-          ? refuseByOldRecord(sale)
-          : answer(sale, userId, outcome),
-      );
-  }
-
-  /** Redis has a limit that demands the key, and it was left out because the record says otherwise. */
-  function refuseByOldRecord(sale: GrabSale): Response {
-    if (grabSales.peek(sale.id) === sale) void grabSales.renew(sale.id);
-    return problemResponse("unavailable", JUST_CHANGED);
-  }
-
-  /** A service that is known is told that it may not, as everywhere. */
-  const refuseService = (header: string): Promise<Response> =>
-    actorOf(header, deps).then(
-      () => problemResponse("forbidden", ONLY_CUSTOMERS),
-      (error: unknown) => {
-        if (error instanceof Problem) return problemResponse(error.code, error.particulars);
-        throw error;
-      },
-    );
-
-  return (request, id) => {
-    const header = request.headers.get("authorization");
-    if (header === null || header.charCodeAt(SCHEME_CHARS - 1) !== 32)
-      return problemResponse("unauthenticated");
-    const check = tokens.verify(header);
-    if (!check.ok && !/^bearer /i.test(header)) return problemResponse("unauthenticated");
-    if (!check.ok && isKey(header)) return refuseService(header);
-    if (!check.ok)
-      return problemResponse(check.reason === "revoked" ? "token-revoked" : "invalid-token");
-    const { userId, kind } = check.claims;
-    if (kind !== "customer") return problemResponse("forbidden", ONLY_CUSTOMERS);
-    if (!SALE_ID.test(id)) return problemResponse("not-found");
-    const saleId = Number(id);
-    const sale = grabSales.peek(saleId);
-    if (sale !== undefined) return grabAt(sale, userId, request);
-    const search = grabSales.loading(saleId) ?? grabs.lookUp(userId, () => grabSales.get(saleId));
-    if (typeof search === "number")
-      return problemResponse("too-fast", { headers: { "Retry-After": String(search) } });
-    return search.then((found) =>
-      found === undefined ? problemResponse("not-found") : grabAt(found, userId, request),
-    );
-  };
+export function grabRoutes(
+  deps: Pick<V1GrabDeps, "codes" | "grabSales"> & {
+    readonly edge: Edge;
+    readonly redis: Redis;
+    readonly db: Database;
+    readonly v1Grab: V1Grab;
+  },
+) {
+  const { edge, grabSales, codes, v1Grab } = deps;
+  const router = edge
+    .router()
+    // Only for what app.ts does not answer at once; the type says that an answer fits the document.
+    .openapi(grabRoute(edge), (c) => v1Grab(c.req.raw, c.req.param("id")) as never);
+  return router.openapi(ownGrabsRoute(edge), async (c) => {
+    const actor = c.get("actor");
+    if (actor.kind !== "user") throw new Problem("forbidden");
+    const { id } = c.req.valid("param");
+    const sale = grabSales.peek(id) ?? (await grabSales.get(id));
+    if (sale === undefined) throw new Problem("not-found");
+    const own = await ownGrants(deps, id, actor.userId);
+    if (own === undefined) throw new Problem("unavailable", NOT_ALL);
+    const grabs = own.map(({ number, recorded }) => {
+      const code = codes.codeOf(sale.codeKey, id, number, actor.userId) ?? null;
+      return { number, code, recorded };
+    });
+    return c.json({ saleId: id, userLimit: sale.userLimit, grabs }, 200);
+  });
 }

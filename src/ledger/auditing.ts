@@ -8,7 +8,7 @@ import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
-import { pauseSale, type StateChange } from "../sales/state.ts";
+import { pauseSale, type StateChange } from "../sales/change/pause.ts";
 import type { LedgerContext } from "./context.ts";
 import { type LedgerHistory, readHistory } from "./history.ts";
 import type { AuditStatus } from "./protocol.ts";

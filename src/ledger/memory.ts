@@ -1,5 +1,5 @@
 // The grants that this process has confirmed lately, in a ring of fixed size. If Redis loses them before
-// MySQL has them, recovery asks here (witness.ts). To tell somebody again what was granted is a confirmation as well:
+// MySQL has them, recovery asks here (recovery/witness.ts). To tell somebody again what was granted is a confirmation as well:
 // whoever granted it may be dead. Those are kept once each, so that somebody who asks without end displaces nothing.
 
 import { LRUCache } from "lru-cache";

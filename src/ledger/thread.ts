@@ -6,12 +6,13 @@ import { openPool } from "../db/client.ts";
 import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { createLog } from "../log.ts";
+import { Gatekeeper } from "../recovery/gatekeeper.ts";
+import { WitnessStand } from "../recovery/witness.ts";
 import { connectRedis } from "../redis/client.ts";
 import { allShards } from "../redis/keys.ts";
 import { Auditing } from "./auditing.ts";
 import { backlogsOf, totalBacklog } from "./backlog.ts";
 import { type LedgerContext, pause } from "./context.ts";
-import { Gatekeeper } from "./gatekeeper.ts";
 import { Heart } from "./heart.ts";
 import { Leases } from "./leases.ts";
 import { createLedgerMetrics } from "./metrics.ts";
@@ -23,7 +24,6 @@ import type {
   WitnessedGrant,
 } from "./protocol.ts";
 import { ShardWriter } from "./shard.ts";
-import { WitnessStand } from "./witness.ts";
 
 declare const self: Worker;
 

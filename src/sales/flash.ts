@@ -1,18 +1,19 @@
 // Sales as /v1 makes and changes them. Making one is one transaction that holds its template, as is enlarging one or
-// giving it another template: the totals of a template's sales together stay within its total count (room.ts).
+// giving it another template: the totals of a template's sales together stay within its total count (change/room.ts).
 
 import { eq } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDuplicate } from "../db/errors.ts";
 import type { TemplateFacts } from "../templates/facts.ts";
 import { lockTemplate, type Owner } from "../templates/service.ts";
-import type { ChangeOutcome, ChangeRequest, Changes, Refusal } from "./changes.ts";
-import { editOf, restockOf, type SalePatch, windowFault, withoutTemplate } from "./edits.ts";
+import type { ChangeRequest, Changes } from "./change/changes.ts";
+import { editOf, restockOf, type SalePatch, windowFault, withoutTemplate } from "./change/edits.ts";
+import { hasOwnPause, withPause } from "./change/new-template.ts";
+import type { ChangeOutcome, Refusal } from "./change/outcome.ts";
+import { isHeld } from "./change/own-pause.ts";
+import { roomFor } from "./change/room.ts";
 import { saleNameKey } from "./facts.ts";
-import { isHeld } from "./held.ts";
-import { hasOwnPause, withPause } from "./moving.ts";
 import type { SaleNews } from "./news.ts";
-import { roomFor } from "./room.ts";
 import { columnsOf, type SaleRow } from "./stored.ts";
 import { type SaleAction, type SaleChange, saleChanges, sales } from "./table.ts";
 

@@ -4,7 +4,8 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { Problem } from "../problem.ts";
 import { pageOf, pageQuery, pageSchema, placesOf } from "../v1/cursor.ts";
-import type { Edge, V1Env } from "../v1/edge.ts";
+import type { Edge } from "../v1/edge.ts";
+import type { V1Env } from "../v1/env.ts";
 import {
   idParam,
   jsonAnswer,
@@ -15,7 +16,7 @@ import {
   SIGNED_IN,
   WITH_BODY,
 } from "../v1/schemas.ts";
-import type { Refusal } from "./changes.ts";
+import type { Refusal } from "./change/outcome.ts";
 import type { Asker, FlashOutcome, FlashSales } from "./flash.ts";
 import {
   newSaleSchema,

@@ -5,7 +5,7 @@ import { type AuthDeps, authRoutes } from "../auth/routes.ts";
 import { type CouponRouteDeps, couponRoutes } from "../coupons/routes.ts";
 import { discountRoutes } from "../discounts/routes.ts";
 import { type EventRouteDeps, eventRoutes } from "../events/routes.ts";
-import { grabRoutes } from "../grab/document.ts";
+import { grabRoutes } from "../grab/routes.ts";
 import type { Log } from "../log.ts";
 import { methodsIn } from "../methods.ts";
 import { problemResponse } from "../problem.ts";

@@ -2,26 +2,16 @@
 // schemas. Routes take these from here, so that none is forgotten and none comes in another order.
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Server } from "bun";
 import type { MiddlewareHandler } from "hono";
 import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
 import { type Answers, KEPT_HEADERS, type KeptAnswer } from "../idempotency/service.ts";
 import { Problem } from "../problem.ts";
-import { type Actor, actorOf, ROLES, type Role } from "./actor.ts";
+import { actorOf, ROLES, type Role } from "./actor.ts";
 import { withBody } from "./body.ts";
+import type { V1Env } from "./env.ts";
 import { createRouter } from "./router.ts";
-
-export interface V1Env {
-  /** `server` is the one that a request came in by, absent in tests. */
-  Bindings: { server: Server<unknown> | undefined };
-  Variables: {
-    actor: Actor;
-    /** What makes a POST with an Idempotency-Key one and the same however often it comes; null without a key. */
-    requestKey: string | null;
-  };
-}
 
 type Handler = MiddlewareHandler<V1Env>;
 

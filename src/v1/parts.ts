@@ -22,7 +22,7 @@ import type { PooledDatabase } from "../db/client.ts";
 import { createDiscounts } from "../discounts/service.ts";
 import { SaleEvents } from "../events/service.ts";
 import type { Gates } from "../grab/gates.ts";
-import { createV1Grab } from "../grab/routes.ts";
+import { createV1Grab } from "../grab/handler.ts";
 import type { Grabs } from "../grab/service.ts";
 import { createAnswers } from "../idempotency/service.ts";
 import type { Log } from "../log.ts";

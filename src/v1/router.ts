@@ -5,7 +5,7 @@ import { OpenAPIHono, type RouteConfig, type z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { Problem } from "../problem.ts";
 import { NOTHING, withoutFields } from "./body.ts";
-import type { V1Env } from "./edge.ts";
+import type { V1Env } from "./env.ts";
 import { wrongFields } from "./fields.ts";
 import { refusalsOf, WITH_BODY } from "./schemas.ts";
 

@@ -4,10 +4,10 @@
 import { BlockList } from "node:net";
 import { createApp } from "../../src/app.ts";
 import { createTokens, type Kind } from "../../src/auth/token.ts";
+import type { NewSale, Sales } from "../../src/classic/sales.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { GrabOutcome } from "../../src/grab/service.ts";
 import { createLog } from "../../src/log.ts";
-import type { NewSale, Sales } from "../../src/sales/service.ts";
 import { foldName } from "../../src/users/name.ts";
 import type { UserFacts, Users } from "../../src/users/service.ts";
 

@@ -4,6 +4,8 @@
 
 import { eq, sql } from "drizzle-orm";
 import { createLevels, type Levels } from "../../src/cache/levels.ts";
+import { createWallet, type Wallet } from "../../src/classic/own-lists.ts";
+import { createSales, type SaleFacts, type Sales } from "../../src/classic/sales.ts";
 import { type DatabasePool, openPool } from "../../src/db/client.ts";
 import type { RedisServer } from "../../src/embedded/redis.ts";
 import { grants } from "../../src/ledger/table.ts";
@@ -11,9 +13,7 @@ import { limits } from "../../src/limits.ts";
 import { createLog } from "../../src/log.ts";
 import { connectRedis, type Redis } from "../../src/redis/client.ts";
 import { saleKeys } from "../../src/redis/keys.ts";
-import { createSales, type SaleFacts, type Sales } from "../../src/sales/service.ts";
 import { sales } from "../../src/sales/table.ts";
-import { createWallet, type Wallet } from "../../src/wallet/service.ts";
 import { testCodes } from "./ledger.ts";
 import { freshDatabase, startRedis, stopLater } from "./servers.ts";
 import { until } from "./until.ts";

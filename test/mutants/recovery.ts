@@ -12,7 +12,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "a process that finds no script loads it and believes this Redis",
     edits: [
       {
-        path: "src/ledger/gatekeeper.ts",
+        path: "src/recovery/gatekeeper.ts",
         edit: replace(
           "if (!known.every((one) => one === 1)) return false;",
           `if (!known.every((one) => one === 1))
@@ -27,7 +27,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "every recovery loads the same texts, so that an old Redis still knows them",
     edits: [
       {
-        path: "src/ledger/recover.ts",
+        path: "src/recovery/recover.ts",
         edit: replace('randomBytes(8).toString("hex")', 'randomBytes(0).toString("hex") + "one"'),
       },
     ],
@@ -38,7 +38,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "recovery opens the gate without comparing Redis with MySQL",
     edits: [
       {
-        path: "src/ledger/merge.ts",
+        path: "src/recovery/merge.ts",
         edit: replace("damaged.has(sale) || ", ""),
       },
     ],
@@ -49,7 +49,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "a merged sale counts what MySQL has, not the greatest number that anybody has seen",
     edits: [
       {
-        path: "src/ledger/merge.ts",
+        path: "src/recovery/merge.ts",
         edit: replace("highest = Math.max(highest, number)", "highest = Math.max(highest, 0)"),
       },
     ],
@@ -63,7 +63,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "numbers that nobody can account for are not burned",
     edits: [
       {
-        path: "src/ledger/voids.ts",
+        path: "src/recovery/voids.ts",
         edit: replace("if (found?.rows === granted) return;", "if (found) return;"),
       },
     ],
@@ -77,7 +77,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "recovery does not wait for what other living processes have confirmed",
     edits: [
       {
-        path: "src/ledger/witness.ts",
+        path: "src/recovery/witness.ts",
         edit: replace(
           "[settings.processId, ...living].every((id) => ids.has(id))",
           "ids.has(settings.processId) || living.length === 0",
@@ -108,7 +108,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "a leader that was stopped goes on writing though another one has begun a later epoch",
     edits: [
       {
-        path: "src/ledger/recover.ts",
+        path: "src/recovery/recover.ts",
         edit: replace("if (result.affectedRows !== 1)", "if (result.affectedRows < 0)"),
       },
     ],
@@ -120,7 +120,7 @@ export const recoveryMutants: readonly Mutant[] = [
   {
     name: "removes-a-later-rebuild",
     what: "a leader that was stopped removes what its successor is building",
-    edits: [{ path: "src/ledger/rebuild.ts", edit: replace("if (!(at < epoch)) continue;", "") }],
+    edits: [{ path: "src/recovery/rebuild.ts", edit: replace("if (!(at < epoch)) continue;", "") }],
     caughtBy: {
       file: "test/torn.test.ts",
       title: "what a dead leader was building is removed, and what a later one builds is not",
@@ -131,7 +131,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "a Redis that was left behind is believed when its counters agree",
     edits: [
       {
-        path: "src/ledger/recover.ts",
+        path: "src/recovery/recover.ts",
         edit: replace('isStranger ? "all" : await', "isStranger ? new Set<number>() : await"),
       },
     ],
@@ -146,7 +146,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "after an outage of MySQL, in which no heart could beat, nobody is waited for",
     edits: [
       {
-        path: "src/ledger/witness.ts",
+        path: "src/recovery/witness.ts",
         edit: replace("{ orSilent: !heart.isSteady }", "{ orSilent: !heart }"),
       },
     ],
@@ -161,7 +161,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "rows beyond the counter are not seen, and their numbers are granted again",
     edits: [
       {
-        path: "src/ledger/compare.ts",
+        path: "src/recovery/compare.ts",
         edit: replace("(lastRows.get(sale.id) ?? 0) <= sale.granted", "lastRows.size >= 0"),
       },
     ],
@@ -175,7 +175,7 @@ export const recoveryMutants: readonly Mutant[] = [
     what: "recovery opens a Redis that was restarted while it was being restored",
     edits: [
       {
-        path: "src/ledger/recover.ts",
+        path: "src/recovery/recover.ts",
         edit: replace("if ((await runIdOf(context.redis)) !== runId)", "if (!runId)"),
       },
     ],

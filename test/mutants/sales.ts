@@ -11,7 +11,7 @@ export const saleMutants: readonly Mutant[] = [
     what: "a total is lowered in MySQL before Redis has compared it with what is held",
     edits: [
       {
-        path: "src/sales/changes.ts",
+        path: "src/sales/change/changes.ts",
         edit: replace(
           "change.total > total ? { total: change.total }",
           "total > 0 ? { total: change.total }",
@@ -44,7 +44,7 @@ export const saleMutants: readonly Mutant[] = [
     what: "a restock does not ask whether its key has been here",
     edits: [
       {
-        path: "src/sales/changes.ts",
+        path: "src/sales/change/changes.ts",
         edit: replace("return made !== undefined;", "return made === null;"),
       },
     ],
@@ -55,7 +55,7 @@ export const saleMutants: readonly Mutant[] = [
     what: "a recovery rebuilds a sale without deciding its half-made change",
     edits: [
       {
-        path: "src/ledger/merge.ts",
+        path: "src/recovery/merge.ts",
         edit: replace("before?.pending && (await", "before === null && (await"),
       },
     ],
@@ -83,7 +83,7 @@ export const saleMutants: readonly Mutant[] = [
     what: "a sale that is on its way to a template takes no room there yet",
     edits: [
       {
-        path: "src/sales/room.ts",
+        path: "src/sales/change/room.ts",
         edit: replace("eq(comingTo, template.id)", "eq(comingTo, 0)"),
       },
     ],
@@ -98,7 +98,7 @@ export const saleMutants: readonly Mutant[] = [
     what: "the pause that another template brings along never ends",
     edits: [
       {
-        path: "src/sales/moving.ts",
+        path: "src/sales/change/new-template.ts",
         edit: replace('templateId !== undefined && state === "paused"', "templateId === null"),
       },
     ],
@@ -112,7 +112,7 @@ export const saleMutants: readonly Mutant[] = [
     what: "a recovery that decides a half-made change leaves the caches as they are",
     edits: [
       {
-        path: "src/ledger/merge.ts",
+        path: "src/recovery/merge.ts",
         edit: replace("if (one) await tellOf", "if (one && !redis) await tellOf"),
       },
     ],

@@ -38,7 +38,7 @@ export const storeMutants: readonly Mutant[] = [
     what: "gate.lua lets a superseded leader close the gate of a later epoch",
     edits: [
       {
-        path: "src/ledger/gate.lua",
+        path: "src/recovery/gate.lua",
         edit: replace('if tonumber(epoch) < at_gate then return "stale" end\n', ""),
       },
     ],
@@ -49,7 +49,7 @@ export const storeMutants: readonly Mutant[] = [
     what: "swap.lua lets a leader that was stopped change a sale after its successor has opened",
     edits: [
       {
-        path: "src/ledger/swap.lua",
+        path: "src/recovery/swap.lua",
         edit: replace('or at_gate[2] ~= "closed" then', 'and at_gate[2] ~= "closed" then'),
       },
     ],
@@ -60,7 +60,7 @@ export const storeMutants: readonly Mutant[] = [
     what: "continue.lua leaves out XSETID: new entries may get ids that the cursor has passed",
     edits: [
       {
-        path: "src/ledger/continue.lua",
+        path: "src/recovery/continue.lua",
         edit: replace('redis.call("XSETID", ledger, cursor)', "last_ms = ms"),
       },
     ],
