@@ -53,6 +53,13 @@ async function begin(): Promise<{ pair: TokenPair; user: Awaited<ReturnType<type
 
 const rotate = (token: string, on = db) => sessionsOn(on).rotate(token);
 
+/** Makes the user's sessions what they are when the clock was set back by an hour since. */
+const issuedLater = (userId: number) =>
+  db
+    .update(refreshTokens)
+    .set({ issuedAt: new Date(Date.now() + 3_600_000) })
+    .where(eq(refreshTokens.userId, userId));
+
 /** A rotation that must succeed. */
 async function next(token: string, on = db): Promise<TokenPair> {
   const outcome = await rotate(token, on);
@@ -136,6 +143,13 @@ describe("a refresh token", () => {
     expect(
       Math.abs(expiry + limits.refreshGraceMs / 1_000 - claimsOf(stolen).expiresAt),
     ).toBeLessThan(2);
+    expect(await rotate(pair.refreshToken)).toEqual({ kind: "reused" });
+  });
+
+  test("gets nothing by a clock that was set back since it was used", async () => {
+    const { pair, user } = await begin();
+    await next(pair.refreshToken);
+    await issuedLater(user.id);
     expect(await rotate(pair.refreshToken)).toEqual({ kind: "reused" });
   });
 
@@ -242,6 +256,14 @@ describe("a session ends", () => {
     await next(pair.refreshToken);
     await setPassword(db, user.id, "new");
     expect((await rotate(pair.refreshToken)).kind).not.toBe("ok");
+  });
+
+  test("also when the clock was set back since it was renewed", async () => {
+    const { pair, user } = await begin();
+    const { refreshToken } = await next(pair.refreshToken);
+    await issuedLater(user.id);
+    await setPassword(db, user.id, "new");
+    expect((await rotate(refreshToken)).kind).toBe("ended");
   });
 });
 

@@ -60,11 +60,7 @@ type Row = Omit<typeof refreshTokens.$inferSelect, "id">;
 
 const TOKEN = /^dbr_([\da-f-]{36})_([1-9]\d{0,8})_([\w-]{43})$/;
 
-/** Never before the user's tokens were ended last: what is issued in that millisecond is good. */
-const issuedNow =
-  sql<Date>`GREATEST(UTC_TIMESTAMP(3), COALESCE(${users.tokensValidFrom}, UTC_TIMESTAMP(3)))`.mapWith(
-    refreshTokens.issuedAt,
-  );
+const issuedNow = sql<Date>`UTC_TIMESTAMP(3)`.mapWith(refreshTokens.issuedAt);
 
 export function createSessions({ db, jwtSecret, tokens, revocations }: Deps): Sessions {
   const key = new Bun.CryptoHasher("sha256", jwtSecret)
@@ -161,7 +157,8 @@ async function insertSession(transaction: Transaction, user: TokenUser): Promise
   if (!found || found.user.disabledAt || since !== (user.since ?? 0)) return undefined;
   const row = {
     ...{ family: crypto.randomUUID(), generation: 1, userId: user.id, revokedAt: null },
-    ...{ accessTokenId: crypto.randomUUID(), issuedAt: found.issuedNow },
+    ...{ since: found.user.tokensValidFrom, accessTokenId: crypto.randomUUID() },
+    issuedAt: found.issuedNow,
     expiresAt: new Date(found.issuedNow.getTime() + limits.sessionSeconds * 1_000),
   };
   await transaction.insert(refreshTokens).values(row);
@@ -190,7 +187,9 @@ async function takeTurn(
     .select({
       row: refreshTokens,
       expired: sql<number>`${refreshTokens.expiresAt} <= UTC_TIMESTAMP(3)`,
-      fresh: sql<number>`${refreshTokens.issuedAt} > UTC_TIMESTAMP(3) - INTERVAL ${graceMs} MICROSECOND`,
+      // Near on both sides: a clock that was set back must not make the grace any longer.
+      fresh: sql<number>`${refreshTokens.issuedAt} BETWEEN UTC_TIMESTAMP(3) - INTERVAL ${graceMs} MICROSECOND
+        AND UTC_TIMESTAMP(3) + INTERVAL ${graceMs} MICROSECOND`,
     })
     .from(refreshTokens)
     .where(where);
@@ -199,7 +198,7 @@ async function takeTurn(
   if (expired) return { kind: "invalid" };
   const { user } = locked;
   const since = user.tokensValidFrom?.getTime() ?? 0;
-  const over = row.revokedAt || user.disabledAt || row.issuedAt.getTime() < since;
+  const over = row.revokedAt || user.disabledAt || (row.since?.getTime() ?? 0) !== since;
   const who = { ...factsOf(user), since };
   const renewed = row.generation - generation;
   if (renewed === 0 && !over) {

@@ -15,7 +15,9 @@ export const refreshTokens = mysqlTable(
     userId: id("user_id").notNull(),
     /** The access token that was given with it. */
     accessTokenId: char("access_token_id", { length: 36 }).notNull(),
-    /** When the newest was made; not before the user's `tokens_valid_from`, or the session is over. */
+    /** The user's `tokens_valid_from` when the session began. Once the user has another, the session is over. */
+    since: instant("since"),
+    /** When the newest was made. */
     issuedAt: instant("issued_at").notNull(),
     /** The same for all generations: whoever logs in does so again after that time at the latest. */
     expiresAt: instant("expires_at").notNull(),

@@ -1,14 +1,11 @@
 // What changes of an account after its making: the password, and whether it may be used. Each of these ends all
-// tokens of the user: `tokens_valid_from` moves, by MySQL's clock, to behind everything that was issued before.
+// tokens of the user: all that was given before carries another `tokens_valid_from` than the user has now.
 
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { users } from "./table.ts";
 
-/**
- * Later than any time before, also within one millisecond and when the clock was set back: what was issued in this
- * millisecond is over, and so is what was issued at the last ending.
- */
+/** Unlike that of any ending before, also within one millisecond and when the clock was set back. */
 const nextInstant = sql`GREATEST(UTC_TIMESTAMP(3), COALESCE(${users.tokensValidFrom}, UTC_TIMESTAMP(3))) + INTERVAL 1000 MICROSECOND`;
 
 /** `since` of the tokens that are good from now on; undefined when no row matched. */
@@ -20,9 +17,6 @@ async function endTokens(
 ): Promise<number | undefined> {
   const isUser = eq(users.id, userId);
   return db.transaction(async (transaction) => {
-    // A statement's clock stands still while it waits for a lock. So the update begins with the row held already, after
-    // whoever has issued something for the user, and its time is none from before.
-    await transaction.select({ id: users.id }).from(users).where(isUser).for("update");
     const [result] = await transaction
       .update(users)
       .set({ ...change, tokensValidFrom: nextInstant })
