@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
+import { limits } from "../limits.ts";
 import { Problem, problemResponse } from "../problem.ts";
 import { actorOf, isKey } from "../v1/actor.ts";
 import { createGrabAnswers, type GrabAnswersDeps } from "./answers.ts";
@@ -67,7 +68,7 @@ export function createV1Grab(deps: V1GrabDeps): V1Grab {
       keyHash = keyHashOf(key);
     }
     return grabs
-      .grab(sale.id, userId, keyHash)
+      .grab(sale.id, userId, keyHash, sale.grabsPerSecond ?? limits.grabsPerSecond)
       .then((outcome) =>
         outcome.kind === "key_required" && isNamed(request)
           ? refuseByOldRecord(sale)

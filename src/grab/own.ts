@@ -7,8 +7,9 @@ import type { Database } from "../db/client.ts";
 import { grants } from "../ledger/table.ts";
 import { isOutage } from "../outage.ts";
 import type { Redis } from "../redis/client.ts";
-import { saleKeys } from "../redis/keys.ts";
+import { saleKeys, shardOf } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
+import type { Gates } from "./gates.ts";
 import { winnersOf } from "./winners.ts";
 
 export interface OwnGrant {
@@ -17,22 +18,25 @@ export interface OwnGrant {
   readonly recorded: boolean;
 }
 
-interface OwnDeps {
+export interface OwnDeps {
   readonly redis: Redis;
   readonly db: Database;
+  readonly gates: Pick<Gates, "at">;
 }
 
 /**
  * A user's grants of one sale that are not given back, in their order. Undefined while nobody can tell whether these
- * are all: Redis does not answer, or has lost the sale. Throws MySQL's error.
+ * are all: Redis does not answer, has lost the sale, or may have lost grants, which closes the gate of its shard.
+ * Throws MySQL's error.
  */
 export async function ownGrants(
   deps: OwnDeps,
   saleId: number,
   userId: number,
 ): Promise<OwnGrant[] | undefined> {
-  const held = await heldInRedis(deps, saleId, userId);
-  if (!held) return undefined;
+  const gate = deps.gates.at(shardOf(saleId));
+  const held = gate && (await heldInRedis(deps, saleId, userId));
+  if (!held || deps.gates.at(shardOf(saleId)) !== gate) return undefined;
   const rows = await rowsOf(deps.db, saleId, userId);
   return [...new Set([...held, ...rows])]
     .toSorted((one, other) => one - other)

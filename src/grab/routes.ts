@@ -2,13 +2,11 @@
 // before it gets here (app.ts).
 
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Database } from "../db/client.ts";
 import { Problem } from "../problem.ts";
-import type { Redis } from "../redis/client.ts";
 import type { Edge } from "../v1/edge.ts";
 import { idParam, idSchema, jsonAnswer, refusalsOf, SIGNED_IN, timeSchema } from "../v1/schemas.ts";
 import type { V1Grab, V1GrabDeps } from "./handler.ts";
-import { ownGrants } from "./own.ts";
+import { type OwnDeps, ownGrants } from "./own.ts";
 
 const grantNumber = z
   .int()
@@ -107,10 +105,8 @@ const NOT_ALL = { detail: "What you have cannot be told completely now. Ask agai
 export function grabRoutes(
   deps: Pick<V1GrabDeps, "codes" | "grabSales"> & {
     readonly edge: Edge;
-    readonly redis: Redis;
-    readonly db: Database;
     readonly v1Grab: V1Grab;
-  },
+  } & OwnDeps,
 ) {
   const { edge, grabSales, codes, v1Grab } = deps;
   const router = edge

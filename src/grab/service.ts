@@ -10,15 +10,16 @@ export type { GrabOutcome } from "./outcome.ts";
 export interface Grabs {
   /**
    * One attempt of one user on one sale. `keyHash` names the attempt where the sale's limit is above one, so that
-   * its repetition is told from another. Never rejects: an outcome that is not known is `unavailable`, and repeating
-   * the attempt resolves it.
+   * its repetition is told from another; `perSecond` is the user's rate there, for whoever has it at hand. Never
+   * rejects: an outcome that is not known is `unavailable`, and repeating the attempt resolves it.
    */
-  grab(saleId: number, userId: string, keyHash?: string): Promise<GrabOutcome>;
+  grab(saleId: number, userId: string, keyHash?: string, perSecond?: number): Promise<GrabOutcome>;
   /** How many grabs the user may make at once now, at this rate; undefined when rates are not limited. */
   left(saleId: number, userId: string, perSecond?: number): number | undefined;
   /**
    * Looks for a sale that this process does not know, unless the user has named too many of late that there are not:
    * then the seconds to wait. To find out that there is none costs both stores, and there are endless ids and names.
+   * Rejects as `look` does.
    */
   lookUp<Sale>(
     userId: string,
@@ -31,7 +32,7 @@ export interface GrabDeps {
   readonly soldOut: SoldOut;
   /** Absent when RATE_LIMITS is off. */
   readonly buckets: GrabBuckets | undefined;
-  /** The sale's own rate, by whatever route it is grabbed; undefined where it has none. Memory only. */
+  /** The sale's own rate, where the grab does not say; undefined where it has none. Memory only. */
   readonly rateOf: (saleId: number) => number | undefined;
   readonly count: (outcome: GrabOutcome) => void;
   /** Told of a grant that is confirmed again from memory. */
@@ -48,8 +49,8 @@ export function createGrabs(deps: GrabDeps): Grabs {
     return outcome;
   };
   return {
-    grab(saleId, userId, keyHash = "") {
-      const left = buckets?.take(saleId, Number(userId), rateOf(saleId)) ?? 0;
+    grab(saleId, userId, keyHash = "", perSecond = rateOf(saleId)) {
+      const left = buckets?.take(saleId, Number(userId), perSecond) ?? 0;
       if (left < 0) {
         return Promise.resolve(counted({ kind: "too_fast", retryAfterSeconds: -left }));
       }
@@ -65,10 +66,17 @@ export function createGrabs(deps: GrabDeps): Grabs {
         count({ kind: "too_fast", retryAfterSeconds: -left });
         return -left;
       }
-      return look().then((found) => {
-        if (found !== undefined) buckets?.giveBack(UNKNOWN_SALE, Number(userId));
-        return found;
-      });
+      const giveBack = () => buckets?.giveBack(UNKNOWN_SALE, Number(userId));
+      return look().then(
+        (found) => {
+          if (found !== undefined) giveBack();
+          return found;
+        },
+        (error: unknown) => {
+          giveBack();
+          throw error;
+        },
+      );
     },
   };
 }

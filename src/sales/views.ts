@@ -152,7 +152,7 @@ export function createSaleViews({ db, records, listed, numbers, clock }: ViewDep
   async function viewsOf(ids: readonly number[]): Promise<SaleView[]> {
     const live = await liveOrNone(numbers, ids);
     const views = ids.map((id, place) => {
-      const [record, of] = [records.peek(id) ?? listed.peek(id), live[place]];
+      const [record, of] = [records.slot(id)?.value ?? listed.peek(id), live[place]];
       return record && of ? viewOf(record, of, true) : undefined;
     });
     const rows = await listed.read(ids.filter((_, place) => !views[place]));
