@@ -1,6 +1,7 @@
-// `npm test`: runs the unit tests, then the integration tests against a MySQL or MariaDB of their own, and
-// ends with a line that counts. Arguments go to `bun test`, for example a file. DATABASE_URL points the tests at
-// another server, on which they make and remove databases of their own.
+// `npm test`: runs all tests, and ends with a line that counts. Files run in two lanes, each with a MySQL or MariaDB of
+// its own, so that no test sees what another lane does to a server; what one file prints stays together. Arguments go
+// to `bun test`, for example a file, and make one lane. DATABASE_URL points the tests at another server, on which they
+// make and remove databases of their own.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -15,12 +16,47 @@ interface Count {
   readonly failed: number;
 }
 
-/** Runs `bun test` and reads what it counted; a run that broke without a failed test, or told nothing, counts as one
- * failure. */
+/** These measure times while much is going on, and have the machine to themselves, after the lanes. */
+const ALONE = ["audit-load", "bad-input", "overload", "faults/load"].map(
+  (name) => `test/${name}.test.ts`,
+);
+/** What `bun test` prints before the tests of a file. */
+const FILE_LINE = /^\S+\.test\.ts:$/;
+
+/** Prints what `bun test` says, the lines of a file at once when it comes to the next one. */
+async function printByFile(streams: readonly ReadableStream<Uint8Array>[]): Promise<void> {
+  let lines: string[] = [];
+  const print = () => {
+    if (lines.length > 0) say(lines.join("\n"));
+    lines = [];
+  };
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const bytes of stream) {
+      const whole = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = whole.pop() ?? "";
+      for (const line of whole) {
+        if (FILE_LINE.test(line)) print();
+        lines.push(line);
+      }
+    }
+    if (rest !== "") lines.push(rest);
+  };
+  await Promise.all(streams.map(read));
+  print();
+}
+
+/**
+ * Runs `bun test` and reads what it counted; a run that broke without a failed test, or told nothing, counts as one
+ * failure. What it prints is seen at once, and in a lane file by file.
+ */
 async function runTests(
-  part: string[],
+  part: readonly string[],
   { folder, environment, stop }: TestServers,
+  inLane = false,
 ): Promise<Count> {
+  const output = inLane ? "pipe" : "inherit";
   const report = join(folder, `report-${randomBytes(3).toString("hex")}.xml`);
   const child = Bun.spawn(
     [
@@ -31,13 +67,14 @@ async function runTests(
       cwd: ROOT,
       env: { ...process.env, ...environment },
       stdin: "ignore",
-      stdout: "inherit",
-      stderr: "inherit",
+      stdout: output,
+      stderr: output,
     },
   );
   const passOn = () => child.kill("SIGTERM");
   stop.addEventListener("abort", passOn);
-  const code = await child.exited;
+  const streams = [child.stdout, child.stderr].filter((stream) => stream instanceof ReadableStream);
+  const [code] = await Promise.all([child.exited, printByFile(streams)]);
   stop.removeEventListener("abort", passOn);
   const head = existsSync(report)
     ? (/<testsuites[^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "")
@@ -48,20 +85,41 @@ async function runTests(
   return { passed, failed: failed === 0 && (code !== 0 || head === "") ? 1 : failed };
 }
 
-async function runAll(servers: TestServers): Promise<number> {
-  const filter = process.argv.slice(2);
-  const parts = filter.length > 0 ? [filter] : [["./src/"], ["./test/"]];
-  let total: Count = { passed: 0, failed: 0 };
-  for (const part of parts) {
-    if (servers.stop.aborted) break;
-    const count = await runTests(part, servers);
-    total = { passed: total.passed + count.passed, failed: total.failed + count.failed };
-  }
-  const stopped = servers.stop.aborted;
-  say(
-    `${total.passed} passed, ${total.failed} failed${stopped ? ", and then it was stopped" : ""}`,
-  );
-  return total.failed === 0 && total.passed > 0 && !stopped ? 0 : 1;
+const sum = (counts: readonly Count[]): Count => ({
+  passed: counts.reduce((all, { passed }) => all + passed, 0),
+  failed: counts.reduce((all, { failed }) => all + failed, 0),
+});
+
+/** Two lanes side by side, and then those that want to be alone. */
+async function runLanes(one: TestServers, two: TestServers): Promise<Count> {
+  const files = ["./src/", "./test/", ...ALONE.map((path) => `--path-ignore-patterns=${path}`)];
+  const both = await Promise.all([
+    runTests([...files, "--shard=1/2"], one, true),
+    runTests([...files, "--shard=2/2"], two, true),
+  ]);
+  if (one.stop.aborted) return sum(both);
+  return sum([
+    ...both,
+    await runTests(
+      ALONE.map((path) => `./${path}`),
+      one,
+    ),
+  ]);
 }
 
-await runCommand(() => withTestServers(runAll));
+/** Says what was counted, in the last line, and gives the exit code. */
+function conclude({ passed, failed }: Count, stopped: boolean): number {
+  say(`${passed} passed, ${failed} failed${stopped ? ", and then it was stopped" : ""}`);
+  return failed === 0 && passed > 0 && !stopped ? 0 : 1;
+}
+
+await runCommand(() => {
+  const filter = process.argv.slice(2);
+  return withTestServers(async (one) => {
+    const count =
+      filter.length > 0
+        ? await runTests(filter, one)
+        : await withTestServers((two) => runLanes(one, two));
+    return conclude(count, one.stop.aborted);
+  });
+});

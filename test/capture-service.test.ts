@@ -106,7 +106,7 @@ test("the operations port counts what the levels had", async () => {
   for (const { opsUrl } of both) {
     const text = await (await fetch(`${opsUrl}/metrics`)).text();
     expect(text).toMatch(
-      /doorbuster_cache_requests_total\{cache="sale-name",level="memory",result="hit"\} \d/,
+      /doorbuster_cache_requests_total\{cache="user-name",level="memory",result="hit"\} \d/,
     );
     expect(text).toMatch(
       /doorbuster_cache_requests_total\{cache="user-name",level="redis",result="\w+"\} \d/,
