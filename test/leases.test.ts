@@ -75,6 +75,41 @@ describe("several processes", () => {
   });
 });
 
+describe("a round of renewals", () => {
+  test("is one statement for all leases", async () => {
+    const process = await rig.startProcess();
+    await process.tick();
+    await Promise.all(allShards.map(rig.expire));
+    const before = await counted("Com_update");
+    await process.tick();
+    expect((await counted("Com_update")) - before).toBe(1);
+    for (const shard of allShards) expect((await shardRow(rig.db, shard)).expired).toBe(false);
+  });
+
+  test("waits for no row that is locked, renews the others, and comes back to it", async () => {
+    const process = await rig.startProcess();
+    await process.tick();
+    await Promise.all(allShards.map(rig.expire));
+    const waits = await counted("Innodb_row_lock_waits");
+    await rig.db.transaction(async (tx) => {
+      await tx.select().from(shards).where(eq(shards.shard, 3)).for("update");
+      await process.tick();
+    });
+    expect(await counted("Innodb_row_lock_waits")).toBe(waits);
+    for (const shard of allShards)
+      expect((await shardRow(rig.db, shard)).expired).toBe(shard === 3);
+    expect(process.owned()).toHaveLength(limits.shards);
+    await process.tick();
+    expect(await shardRow(rig.db, 3)).toMatchObject({ leaseOwner: process.id, expired: false });
+  });
+});
+
+/** One of the server's counters. */
+async function counted(name: string): Promise<number> {
+  const [rows] = await rig.db.execute(sql.raw(`SHOW GLOBAL STATUS LIKE '${name}'`));
+  return Number((rows as unknown as { Value: string }[])[0]?.Value);
+}
+
 /** Lets the lease of shard 3 run out while its holder has the row locked; does the work in the holder's transaction. */
 async function inBatch(work: () => Promise<void>): Promise<unknown> {
   const holder = await openConnection(rig.servers.databaseUrl);

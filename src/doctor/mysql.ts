@@ -92,8 +92,10 @@ function judgeReadOnly(variables: Variables): Check {
 export function judgeConnections(variables: Variables, processes: number): Check {
   const name = "mysql connections";
   const allowed = Number(variables.get("max_connections") ?? 0);
-  const { mysqlPoolConnections, ledgerPoolConnections, recoveriesAtOnce, shards } = limits;
-  const perProcess = mysqlPoolConnections + ledgerPoolConnections + recoveriesAtOnce;
+  const { mysqlPoolConnections, ledgerPoolConnections, ledgerHeartConnections } = limits;
+  const { recoveriesAtOnce, shards } = limits;
+  const perProcess =
+    mysqlPoolConnections + ledgerPoolConnections + ledgerHeartConnections + recoveriesAtOnce;
   // Each shard's writer has a connection, and two of them while a lease changes hands.
   const needed = processes * perProcess + 2 * shards + CONNECTIONS_FOR_OTHERS;
   const found = `max_connections ${allowed}; ${processes} processes and others need up to ${needed}`;

@@ -1,5 +1,5 @@
-// The heartbeat of this process in MySQL. It has a cadence of its own: a slow server must not make a process that
-// claims and renews look dead.
+// The heartbeat of this process in MySQL. It has a cadence and a connection of its own: a slow server must not make a
+// process that claims and renews look dead.
 
 import { eq, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";

@@ -1,7 +1,7 @@
 // Who writes which shard. Every second each process renews the leases it holds, gives back what exceeds its share
 // of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
 
-import { and, asc, eq, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { killConnection } from "../db/locks.ts";
 import { limits } from "../limits.ts";
@@ -73,25 +73,24 @@ export class Leases {
   }
 
   /**
-   * A statement for each lease: one for all would wait for the row of a batch that is under way, and keep the rows of
-   * the others from their batches meanwhile. That batch renews its lease itself.
+   * All in one transaction, which waits for nobody. A row that is locked is left for the next round: it is in a batch
+   * of its owner, which renews the lease itself, or for a moment in a change of one of its sales.
    */
   async #renew(): Promise<void> {
-    const renewals = this.writers
-      .filter((writer) => writer.owned && !writer.writing)
-      .map(({ shard }) =>
-        this.context.pool.db
-          .update(shards)
-          .set({ leaseUntil: leaseEnd() })
-          .where(
-            and(eq(shards.shard, shard), eq(shards.leaseOwner, this.context.settings.processId)),
-          )
-          .catch((error) => {
-            // Its batch, or a change of one of its sales, has begun meanwhile.
-            if (errnoOf(error) !== ER_LOCK_WAIT_TIMEOUT) throw error;
-          }),
-      );
-    await Promise.all(renewals);
+    const held = this.writers.filter((writer) => writer.owned).map(({ shard }) => shard);
+    if (held.length === 0) return;
+    await this.context.pool.db.transaction(async (tx) => {
+      const rows = await tx
+        .select({ shard: shards.shard })
+        .from(shards)
+        .where(
+          and(inArray(shards.shard, held), eq(shards.leaseOwner, this.context.settings.processId)),
+        )
+        .for("update", { skipLocked: true });
+      const free = rows.map(({ shard }) => shard);
+      if (free.length === 0) return;
+      await tx.update(shards).set({ leaseUntil: leaseEnd() }).where(inArray(shards.shard, free));
+    });
   }
 
   async #claim(shard: number, holder: number | null): Promise<boolean> {

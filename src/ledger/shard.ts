@@ -35,7 +35,6 @@ export class ShardWriter {
   #stop = new AbortController();
   #cursor = "0-0";
   #epoch = 0;
-  #writing = false;
   /** Made once per loading: each text is hashed. */
   #scripts = shardScripts("");
   /** Cumulative recorded counts that Redis has not confirmed yet. */
@@ -50,11 +49,6 @@ export class ShardWriter {
 
   get owned(): boolean {
     return this.#running !== undefined;
-  }
-
-  /** True while a batch is under way: it has the shard's row locked, and renews the lease when it commits. */
-  get writing(): boolean {
-    return this.#writing;
   }
 
   /** How far MySQL is, as this writer has heard from it while it has held the lease. */
@@ -220,10 +214,7 @@ export class ShardWriter {
     const { metrics, settings, log, codes } = this.context;
     const end = metrics.batchSeconds.startTimer();
     const lease = { owner: settings.processId, connectionId: threadId, shard: this.shard };
-    this.#writing = true;
-    const result = await writeBatch(db, { ...lease, codes }, batch).finally(() => {
-      this.#writing = false;
-    });
+    const result = await writeBatch(db, { ...lease, codes }, batch);
     if (result.kind === "not_owner") return false;
     if (result.kind === "gap") {
       const { saleId, expected, first } = result.gap;

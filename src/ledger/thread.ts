@@ -54,7 +54,8 @@ function startLedger(settings: LedgerSettings) {
   const log = createLog(settings.logLevel, { thread: "ledger" });
   const { promise: enrolled, resolve: enrol } = Promise.withResolvers<void>();
   const pool = openPool(settings.databaseUrl, limits.ledgerPoolConnections);
-  const heart = new Heart(pool.db, settings.processId);
+  const heartPool = openPool(settings.databaseUrl, limits.ledgerHeartConnections);
+  const heart = new Heart(heartPool.db, settings.processId);
   const context: LedgerContext = {
     ...{ settings, log, post, witnessed, enrolled, heart, pool, stopping: stop.signal },
     redis: connectRedis(settings.redisUrl, "worker", log),
@@ -147,7 +148,7 @@ function startLedger(settings: LedgerSettings) {
     await Promise.race([keeper.idle(), tooLong]);
     await Promise.allSettled([...rounds, ticking, ...writers.map((writer) => writer.release())]);
     await heart.leave().catch(() => undefined);
-    await context.pool.close().catch(() => undefined);
+    for (const { close } of [heartPool, pool]) await close().catch(() => undefined);
     context.redis.disconnect();
     post({ type: "drained" });
   }

@@ -83,6 +83,7 @@ export const ledgerLimits = {
   // Longer than any pause between two statements of a transaction.
   mysqlPoolSilenceSeconds: 10,
   ledgerPoolConnections: 4,
+  ledgerHeartConnections: 1,
   mysqlPoolWaitersMax: 64,
   migrationLockSeconds: 60,
   migrationStatementMs: 600_000,

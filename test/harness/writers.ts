@@ -8,6 +8,7 @@ import { Heart } from "../../src/ledger/heart.ts";
 import { Leases } from "../../src/ledger/leases.ts";
 import { ShardWriter } from "../../src/ledger/shard.ts";
 import { processes, shards } from "../../src/ledger/table.ts";
+import { limits } from "../../src/limits.ts";
 import { allShards, shardKeys } from "../../src/redis/keys.ts";
 import { ledgerContext } from "./ledger.ts";
 import { freshDatabase, startRedis, stopLater } from "./servers.ts";
@@ -44,7 +45,9 @@ async function startWriters(
   };
   stopLater(release);
   const leases = new Leases(context, writers);
-  const heart = new Heart(context.pool.db, id);
+  const pulse = openPool(servers.databaseUrl, limits.ledgerHeartConnections);
+  stopLater(pulse.close);
+  const heart = new Heart(pulse.db, id);
   return {
     ...{ id, context, writers, fences, release, heart, leases },
     async tick() {
