@@ -97,6 +97,19 @@ describe("a thread that starts", () => {
   });
 });
 
+describe("a thread that drains", () => {
+  test("hears that its main thread lives until it has drained", async () => {
+    const { handle, latest } = start();
+    const { sent } = latest();
+    const drained = handle.drain();
+    const drain = sent.findIndex(({ type }) => type === "drain");
+    await until("a pulse", () => sent.slice(drain).some(({ type }) => type === "alive"));
+    latest().say({ type: "drained" });
+    await drained;
+    expect(latest().terminated).toBe(true);
+  });
+});
+
 describe("a thread that dies", () => {
   test("starts again, and is asked for the gates that were not open", async () => {
     const { handle, latest, untilStarts } = start();

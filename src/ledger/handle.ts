@@ -138,16 +138,18 @@ export function startLedgerThread(
     },
     async drain() {
       clearTimeout(restartTimer);
+      if (living) {
+        let giveUp: Timer | undefined;
+        await new Promise<void>((resolve) => {
+          onDrained = resolve;
+          giveUp = setTimeout(resolve, limits.stopDrainMs + limits.stopDrainGraceMs);
+          send({ type: "drain" });
+        });
+        clearTimeout(giveUp);
+        worker.terminate();
+      }
+      // A process that drains lives, and a drain may last longer than the thread beats without this.
       clearInterval(pulse);
-      if (!living) return;
-      let giveUp: Timer | undefined;
-      await new Promise<void>((resolve) => {
-        onDrained = resolve;
-        giveUp = setTimeout(resolve, limits.stopDrainMs + limits.stopDrainGraceMs);
-        send({ type: "drain" });
-      });
-      clearTimeout(giveUp);
-      worker.terminate();
     },
   };
 }
