@@ -81,8 +81,8 @@ export async function writeBatch(
     const fresh = entries.filter((entry) => compareIds(entry.id, row.lastId) > 0);
     const lastId = fresh.at(-1)?.id ?? row.lastId;
     const known = await knownSales(tx, fresh);
-    const gap = await gapIn(tx, fresh, known);
-    if (gap && !overGaps) return { kind: "gap", gap };
+    const gap = overGaps ? undefined : await gapIn(tx, fresh, known);
+    if (gap) return { kind: "gap", gap };
     const batch: Batch = { shard, codes, dead: 0 };
     const rows = await writeGrants(tx, batch, fresh, known);
     for (const entry of countedEntries(fresh, known, { overGaps }))

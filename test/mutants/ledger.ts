@@ -108,7 +108,12 @@ export const ledgerMutants: readonly Mutant[] = [
   {
     name: "writes-over-gaps",
     what: "entries that do not follow what MySQL has are written without asking anybody",
-    edits: [{ path: "src/ledger/writer.ts", edit: replace("gap && !overGaps", "gap && overGaps") }],
+    edits: [
+      {
+        path: "src/ledger/writer.ts",
+        edit: replace("overGaps ? undefined", "!overGaps ? undefined"),
+      },
+    ],
     caughtBy: {
       file: LEDGER,
       title: "after a gap is not written: what is missing may be known elsewhere",
