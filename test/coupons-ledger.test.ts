@@ -8,6 +8,7 @@ import { coupons } from "../src/coupons/table.ts";
 import type { DatabaseConnection } from "../src/db/client.ts";
 import type { LedgerEntry } from "../src/ledger/entry.ts";
 import { insertFound } from "../src/ledger/insert.ts";
+import { refusedSales } from "../src/ledger/letters.ts";
 import { grants } from "../src/ledger/table.ts";
 import { templates } from "../src/templates/table.ts";
 import { TEST_CODE_SECRET } from "./harness/api.ts";
@@ -217,5 +218,20 @@ describe("what keeps a coupon from being written goes to dead_letters, and the g
     await write([entryOf("5-0", saleId, 1, [11, `12:1:${"k".repeat(65)}`, 13])]);
     expect(await buried()).toEqual([[saleId, 2]]);
     expect((await couponsOf(db, saleId)).map(([number]) => number)).toEqual([1, 3]);
+  });
+
+  test("and a recovery looks again at sales of refused grants, not of refused coupons", async () => {
+    const { db } = connection;
+    const refused = await newSale(db);
+    const without = await newSale(db, { codeKey: codeKeyOf(NEWER_SECRET) });
+    await write([
+      entryOf("5-0", refused, 1, [`11:1:${"k".repeat(65)}`]),
+      entryOf("6-0", without, 1, [11]),
+    ]);
+    expect(await buried()).toEqual([
+      [refused, 1],
+      [without, 1],
+    ]);
+    expect(await refusedSales(db, shard)).toEqual(new Set([refused]));
   });
 });

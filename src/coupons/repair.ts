@@ -4,9 +4,9 @@
 
 import { and, asc, eq, gt, inArray, isNull, like, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../db/client.ts";
-import { COUPON_REASON, type CouponSale, insertCoupons, withDates } from "../ledger/coupons.ts";
+import { type CouponSale, insertCoupons, withDates } from "../ledger/coupons.ts";
 import type { LedgerGrant } from "../ledger/entry.ts";
-import type { Batch } from "../ledger/letters.ts";
+import { type Batch, COUPON_REASON } from "../ledger/letters.ts";
 import { deadLetters, grants, shards } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";

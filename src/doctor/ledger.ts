@@ -4,7 +4,7 @@
 import { count, gt, like, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { backlogsOf, totalBacklog } from "../ledger/backlog.ts";
-import { COUPON_REASON } from "../ledger/coupons.ts";
+import { COUPON_REASON } from "../ledger/letters.ts";
 import { deadLetters, recoveries } from "../ledger/table.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";

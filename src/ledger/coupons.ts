@@ -9,10 +9,7 @@ import type { Transaction } from "../db/client.ts";
 import { instantLiteral, numberLiteral } from "../db/literals.ts";
 import { templates } from "../templates/table.ts";
 import type { LedgerGrant } from "./entry.ts";
-import { type Batch, bury, insertOrBury } from "./letters.ts";
-
-/** What the reason of a dead letter begins with when the grant stands and its coupon was refused. */
-export const COUPON_REASON = "its coupon: ";
+import { type Batch, bury, COUPON_REASON, insertOrBury } from "./letters.ts";
 
 /** What a sale says of its coupons. */
 export interface CouponSale {

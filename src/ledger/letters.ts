@@ -2,12 +2,15 @@
 // that it is in is split in halves until the one row at fault is alone; it goes to `dead_letters`, and the rest is
 // written.
 
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, notLike, sql } from "drizzle-orm";
 import type { CouponCodes } from "../coupons/code.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import { isDataError, isDuplicate, reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { deadLetters, recoveries } from "./table.ts";
+
+/** What the reason of a dead letter begins with when the grant stands and its coupon was refused. */
+export const COUPON_REASON = "its coupon: ";
 
 /** One transaction's share of a shard. */
 export interface Batch {
@@ -40,8 +43,8 @@ export async function bury(tx: Transaction, batch: Batch, letter: DeadLetter): P
 }
 
 /**
- * The sales of a shard of which something was refused since a recovery last came to its end: their winners may be others
- * in Redis than in MySQL, though both count the same.
+ * The sales of a shard of which a grant was refused since a recovery last came to its end: their winners may be others
+ * in Redis than in MySQL, though both count the same. Where only a coupon was refused the grant's row stands.
  */
 export async function refusedSales(db: Database, shard: number): Promise<Set<number>> {
   const lastRecovery = db
@@ -51,7 +54,13 @@ export async function refusedSales(db: Database, shard: number): Promise<Set<num
   const rows = await db
     .selectDistinct({ saleId: deadLetters.saleId })
     .from(deadLetters)
-    .where(and(eq(deadLetters.shard, shard), sql`${deadLetters.createdAt} >= (${lastRecovery})`));
+    .where(
+      and(
+        eq(deadLetters.shard, shard),
+        sql`${deadLetters.createdAt} >= (${lastRecovery})`,
+        notLike(deadLetters.reason, `${COUPON_REASON}%`),
+      ),
+    );
   return new Set(rows.map(({ saleId }) => saleId));
 }
 
