@@ -44,19 +44,21 @@ async function findConnection(
 /**
  * Ends a connection of this service, and with it its transaction and its locks. `threadId` is MySQL's id of it; one
  * that is gone is fine. With `silentSeconds` one that has said something since then is left alone: whoever has it is
- * slow, not stopped.
+ * slow, not stopped. True when it was there and has been ended.
  */
 export async function killConnection(
   db: Database,
   threadId: number,
   { silentSeconds }: { silentSeconds?: number } = {},
-): Promise<void> {
+): Promise<boolean> {
   const found = await findConnection(db, threadId);
-  if (!found) return;
-  if (silentSeconds !== undefined && !(found.sleeps && found.seconds > silentSeconds)) return;
+  if (!found) return false;
+  if (silentSeconds !== undefined && !(found.sleeps && found.seconds > silentSeconds)) return false;
   try {
     await db.execute(sql`KILL ${sql.raw(String(threadId))}`);
+    return true;
   } catch (error) {
     if (errnoOf(error) !== ER_NO_SUCH_THREAD) throw error;
+    return false;
   }
 }

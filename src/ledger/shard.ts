@@ -40,6 +40,7 @@ export class ShardWriter {
   /** Cumulative recorded counts that Redis has not confirmed yet. */
   readonly #untold = new Map<number, number>();
   #oldestReadAt: number | undefined;
+  #ended: DatabaseConnection | undefined;
 
   constructor(
     readonly context: LedgerContext,
@@ -266,15 +267,24 @@ export class ShardWriter {
       this.context.log.warn({ shard: this.shard, reason: failure.message }, "redis is told later");
   }
 
+  /**
+   * MySQL may not have heard that a connection is over, and keep its transaction and the row for it. Ended once, and
+   * only when it is silent as this one must be: after a restart of MySQL its id may be that of another one at work.
+   */
+  async #end(old: DatabaseConnection): Promise<void> {
+    if (this.#ended === old) return;
+    const silentSeconds = limits.lockHolderPatienceSeconds;
+    const { db } = this.context.pool;
+    if (await killConnection(db, old.threadId, { silentSeconds })) this.#ended = old;
+  }
+
   /** A fresh connection with the lease, or undefined when the lease is gone. */
   async #reconnect(old: DatabaseConnection): Promise<DatabaseConnection | undefined> {
     old.destroy();
     try {
       return await this.#connect();
     } catch (error) {
-      // MySQL may not have heard that the old one is over, and keep its transaction and the row for it.
-      if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT)
-        await killConnection(this.context.pool.db, old.threadId).catch(() => undefined);
+      if (errnoOf(error) === ER_LOCK_WAIT_TIMEOUT) await this.#end(old).catch(() => undefined);
       // The next step fails on the old one and comes back here, after a longer wait.
       return old;
     }
