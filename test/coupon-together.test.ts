@@ -2,7 +2,6 @@
 // call or in several, on one process or on two.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { users } from "../src/users/table.ts";
 import {
   ask,
   askAll,
@@ -110,18 +109,39 @@ describe("an order", () => {
   });
 });
 
+// None of these users has a row in `users`: a token may be of somebody whom the database has never seen.
 test("of ten coupons that an order takes at once on two processes it gets five", async () => {
-  const { db } = shops[0];
   for (const wish of [LOCK, use(1)]) {
     const [userId, order] = [freshNumber(), freshOrder()];
-    const name = `user-${userId}`;
-    const nameKey = String(userId).padStart(64, "0");
-    await db
-      .insert(users)
-      .values({ id: userId, username: name, nameKey, kind: "customer", passwordHash: "" });
-    const all = await makeCoupons(db, plain, 10, { userId });
+    const all = await makeCoupons(shops[0].db, plain, 10, { userId });
     const words = await askAll(shops, 10, (index) => [wish, order, all[index] as TestCoupon]);
     expect(tally(words)).toEqual({ done: 5, "not-together": 5 });
   }
-  await assertConsistent(db, plain);
+  await assertConsistent(shops[0].db, plain);
+});
+
+test("of ten coupons that exclude each other, locked at once for one order, one is locked", async () => {
+  const { db } = shops[0];
+  const alone = await makeTemplate(db, { stacking: "exclusive" });
+  for (let round = 0; round < 5; round += 1) {
+    const [userId, order] = [freshNumber(), freshOrder()];
+    const all = await makeCoupons(db, alone, 10, { userId });
+    const words = await askAll(shops, 10, (index) => [LOCK, order, all[index] as TestCoupon]);
+    expect(tally(words)).toEqual({ done: 1, "not-together": 9 });
+  }
+  await assertConsistent(db, alone);
+});
+
+test("a new user's first coupons, locked at once, are each refused where there is no room", async () => {
+  const { db } = shops[0];
+  const poor = await makeTemplate(db, { budget: 0 });
+  for (let round = 0; round < 3; round += 1) {
+    const all = await makeCoupons(db, poor, 40, { userId: freshNumber() });
+    const words = await askAll(shops, 40, (index) => [
+      LOCK,
+      freshOrder(),
+      all[index] as TestCoupon,
+    ]);
+    expect(tally(words)).toEqual({ budget: 40 });
+  }
 });

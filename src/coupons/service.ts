@@ -13,6 +13,7 @@ import { Overloaded } from "../overloaded.ts";
 import { createTurns } from "../turns.ts";
 import { type Settled, settle } from "./counters.ts";
 import { type Coupon, couponOf } from "./coupon.ts";
+import { holdOwner, makeOwner } from "./hold.ts";
 import { freeLapsed } from "./lapse.ts";
 import { planWish, type Refusal, type Step, type Wish } from "./plan.ts";
 import { byPlace, type CouponRow, readCoupons } from "./row.ts";
@@ -63,6 +64,8 @@ type Executed =
   | { readonly kind: "done"; readonly rows: CouponRow[] }
   /** Some coupon is no longer as it was read. */
   | { readonly kind: "moved" }
+  /** There is no row yet by which the owner could be held. */
+  | { readonly kind: "no-owner" }
   | NotTogether
   | Exclude<Settled, { kind: "settled" }>;
 
@@ -87,6 +90,7 @@ async function execute(
   orderSn: string,
 ): Promise<Executed> {
   if (planned.some(({ steps }) => steps.some(isTaking))) {
+    if (!(await holdOwner(tx, userId))) return { kind: "no-owner" };
     const asked = planned.map(({ row }) => row);
     const violations = await violationsWith(tx, userId, orderSn, asked);
     if (violations.length > 0) return { kind: "not-together", violations };
@@ -177,6 +181,10 @@ export function createCoupons({
     if (executed.kind === "done") return done(inOrder(executed.rows, codes), true);
     if (executed.kind === "not-together") return executed;
     if (executed.kind === "moved") return undefined;
+    if (executed.kind === "no-owner") {
+      await makeOwner(db, userId);
+      return undefined;
+    }
     return withoutRoom(executed, rows, userId);
   }
 

@@ -98,3 +98,9 @@ export const templateUsers = mysqlTable(
   },
   (table) => [primaryKey({ columns: [table.templateId, table.userId] })],
 );
+
+/**
+ * A row for each user whose coupons orders take; who holds it is the only one that gives coupons of the user to orders
+ * (hold.ts). Not `users`: a token may be of somebody who is not in it.
+ */
+export const couponOwners = mysqlTable("coupon_owners", { userId: id("user_id").primaryKey() });

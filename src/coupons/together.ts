@@ -8,7 +8,6 @@ import { pairViolations } from "../discounts/stacking/rules.ts";
 import { limits } from "../limits.ts";
 import { factsOf } from "../templates/facts.ts";
 import { templates } from "../templates/table.ts";
-import { users } from "../users/table.ts";
 import type { Step } from "./plan.ts";
 import { areAt, type CouponPlace, lockRuns } from "./row.ts";
 import { coupons } from "./table.ts";
@@ -38,8 +37,8 @@ async function readOrder(
 }
 
 /**
- * The rules that the order would break with these coupons. The user's own row is held until the transaction ends, so
- * that of two that take coupons at once the second one sees those of the first. Throws MySQL's error.
+ * The rules that the order would break with these coupons. Their owner must be held, so that of two that take coupons at
+ * once the second one sees those of the first. Throws MySQL's error.
  */
 export async function violationsWith(
   tx: Transaction,
@@ -47,7 +46,6 @@ export async function violationsWith(
   orderSn: string,
   asked: readonly CouponPlace[],
 ): Promise<readonly Violation[]> {
-  await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).for("update");
   const rows = await readOrder(tx, userId, orderSn, asked);
   const all = rows.map(({ code, template }) => ({ held: { code, terms: factsOf(template) } }));
   const pairs = pairViolations(all);

@@ -159,8 +159,8 @@ export const couponMutants: readonly Mutant[] = [
     what: "two that take coupons for one order at once do not see each other's",
     edits: [
       {
-        path: "src/coupons/together.ts",
-        edit: replace('eq(users.id, userId)).for("update")', "eq(users.id, userId))"),
+        path: "src/coupons/hold.ts",
+        edit: replace('\n    .for("update")', ""),
       },
     ],
     caughtBy: {
