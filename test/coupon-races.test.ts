@@ -17,6 +17,7 @@ import {
   freshNumber,
   freshOrder,
   historyOf,
+  holdCoupons,
   LOCK,
   letLockRunOut,
   makeCoupon,
@@ -29,6 +30,7 @@ import {
   type TestCoupon,
   UNLOCK,
   use,
+  whileHeld,
   word,
 } from "./harness/coupons.ts";
 import { tally } from "./harness/http.ts";
@@ -213,8 +215,9 @@ test("an unlock, a use and a lapse that have waited take what the lock has set a
 test("a coupon whose row somebody else has for three seconds is locked after all", async () => {
   const { db } = shops[0];
   const [coupon, order] = [await makeCoupon(db, await makeTemplate(db)), freshOrder()];
-  const outcome = await changeMeanwhile(
-    ...[shops[0], [coupon]],
+  const outcome = await whileHeld(
+    shops[0],
+    (tx) => holdCoupons(tx, [coupon]),
     () => ask(shops[1], LOCK, order, coupon),
     async () => {
       const since = performance.now();

@@ -2,12 +2,14 @@
 // call or in several, on one process or on two.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readCoupons } from "../src/coupons/row.ts";
 import {
   ask,
   askAll,
   assertConsistent,
   freshNumber,
   freshOrder,
+  holdCoupons,
   LOCK,
   letLockRunOut,
   makeCoupon,
@@ -18,10 +20,13 @@ import {
   type TestCoupon,
   UNLOCK,
   use,
+  whileHeld,
   word,
 } from "./harness/coupons.ts";
 import { tally } from "./harness/http.ts";
 import { freshDatabase, stopEverything } from "./harness/servers.ts";
+import { until } from "./harness/until.ts";
+import { untilSomebodyWaits } from "./harness/waits.ts";
 
 let shops: [Shop, Shop];
 let plain: number;
@@ -144,4 +149,30 @@ test("a new user's first coupons, locked at once, are each refused where there i
     ]);
     expect(tally(words)).toEqual({ budget: 40 });
   }
+});
+
+test("a lock waits for a use that began before the end of the order's lock, and sees it", async () => {
+  const { db } = shops[0];
+  const [userId, order] = [freshNumber(), freshOrder()];
+  const [alone, other] = [
+    await ofTemplate(userId, { stacking: "exclusive" }),
+    await ofTemplate(userId, {}),
+  ];
+  expect(await asked({ action: "lock", ttlSeconds: 1 }, order, alone)).toBe("done");
+  let locked: Promise<string> | undefined;
+  const used = await whileHeld(
+    shops[0],
+    (tx) => holdCoupons(tx, [alone]),
+    () => ask(shops[1], use(1), order, alone),
+    async () => {
+      await until("the lock to run out", async () => {
+        const [row] = await readCoupons(db, userId, [alone.code]);
+        return row?.lapsed;
+      });
+      locked = asked(LOCK, order, other);
+      await Promise.race([locked, untilSomebodyWaits(db, 2)]);
+    },
+  );
+  expect(word(used)).toBe("done");
+  expect(await locked).toBe("not-together");
 });

@@ -18,7 +18,7 @@ import { freeLapsed } from "./lapse.ts";
 import { planWish, type Refusal, type Step, type Wish } from "./plan.ts";
 import { byPlace, type CouponRow, readCoupons } from "./row.ts";
 import { type LogLine, takeStep, writeLog } from "./steps.ts";
-import { isTaking, violationsWith } from "./together.ts";
+import { isGiving, isTaking, violationsWith } from "./together.ts";
 import { transact } from "./transact.ts";
 
 /** The owner of the coupons, and who acts: the owner, or a service for the owner. */
@@ -89,8 +89,9 @@ async function execute(
   { userId, actor, byService }: Acting,
   orderSn: string,
 ): Promise<Executed> {
-  if (planned.some(({ steps }) => steps.some(isTaking))) {
-    if (!(await holdOwner(tx, userId))) return { kind: "no-owner" };
+  const all = planned.flatMap(({ steps }) => steps);
+  if (all.some(isGiving) && !(await holdOwner(tx, userId))) return { kind: "no-owner" };
+  if (all.some(isTaking)) {
     const asked = planned.map(({ row }) => row);
     const violations = await violationsWith(tx, userId, orderSn, asked);
     if (violations.length > 0) return { kind: "not-together", violations };

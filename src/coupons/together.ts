@@ -12,9 +12,15 @@ import type { Step } from "./plan.ts";
 import { areAt, type CouponPlace, lockRuns } from "./row.ts";
 import { coupons } from "./table.ts";
 
-/** Whether a step gives the order a coupon that it did not have. */
+/**
+ * Whether a step leaves the order with a coupon, for which the owner must be held. So does a use of what it has locked:
+ * its lock may end while it waits, and who takes another coupon then has to wait for it.
+ */
+export const isGiving = (step: Step): boolean => step.action === "lock" || step.action === "use";
+
+/** Whether a step gives the order a coupon that it did not have, so that the rules are judged. */
 export const isTaking = (step: Step): boolean =>
-  step.action === "lock" || (step.action === "use" && step.from === "unused");
+  isGiving(step) && !(step.action === "use" && step.from === "locked");
 
 /** The coupons at these places, and those that the order has locked or used besides. */
 async function readOrder(

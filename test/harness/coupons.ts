@@ -2,10 +2,11 @@
 // it, and a check holds all that MySQL has of them against each other.
 
 import { and, eq, sql } from "drizzle-orm";
+import { makeOwner } from "../../src/coupons/hold.ts";
 import type { Wish } from "../../src/coupons/plan.ts";
 import { type Coupons, createCoupons, type Outcome } from "../../src/coupons/service.ts";
 import { coupons, couponUsageLogs, templateUsers } from "../../src/coupons/table.ts";
-import { type Database, openPool } from "../../src/db/client.ts";
+import { type Database, openPool, type Transaction } from "../../src/db/client.ts";
 import { limits } from "../../src/limits.ts";
 import { templates } from "../../src/templates/table.ts";
 import { inParallel } from "./http.ts";
@@ -36,32 +37,56 @@ export function openShop(databaseUrl: string): Shop {
   return shopOn(db);
 }
 
-/**
- * A moment between reading and changing, for tests: while `ask` waits for coupons that it has read, `meanwhile`
- * changes them, in a transaction that had them first.
- */
-export async function changeMeanwhile<Result>(
+/** Holds the rows of coupons, and nothing else. */
+export async function holdCoupons(tx: Transaction, held: readonly TestCoupon[]): Promise<void> {
+  // By the index that changes take to it, or it and a change that waits would wait for each other.
+  for (const { userId, templateId: saleId, grantNo } of held) {
+    const place = [eq(coupons.saleId, saleId), eq(coupons.grantNo, grantNo)];
+    await tx
+      .update(coupons)
+      .set({ state: sql`${coupons.state}` })
+      .where(and(...place, eq(coupons.userId, userId)));
+  }
+}
+
+/** Lets `ask` come to wait for what a transaction holds; then `meanwhile` happens in that transaction. */
+export async function whileHeld<Result>(
   { db }: Shop,
-  held: readonly TestCoupon[],
+  hold: (tx: Transaction) => Promise<void>,
   ask: () => Promise<Result>,
-  meanwhile: (shop: Shop) => Promise<unknown>,
+  meanwhile: (tx: Transaction) => Promise<unknown>,
 ): Promise<Result> {
   let asked: Promise<Result> | undefined;
   await db.transaction(async (tx) => {
-    // By the index that changes take to it, or it and a change that waits would wait for each other.
-    for (const { userId, templateId: saleId, grantNo } of held) {
-      const place = [eq(coupons.saleId, saleId), eq(coupons.grantNo, grantNo)];
-      await tx
-        .update(coupons)
-        .set({ state: sql`${coupons.state}` })
-        .where(and(...place, eq(coupons.userId, userId)));
-    }
+    await hold(tx);
     asked = ask();
     await untilSomebodyWaits(db);
-    await meanwhile(shopOn(tx as unknown as Database));
+    await meanwhile(tx);
   });
   return asked as Promise<Result>;
 }
+
+const asDatabase = (tx: Transaction) => tx as unknown as Database;
+
+/**
+ * The moment between reading and changing, for tests: while `ask` waits for coupons that it has read, or for their
+ * owner, `meanwhile` changes them, in a transaction that had all of them first.
+ */
+export const changeMeanwhile = <Result>(
+  shop: Shop,
+  held: readonly TestCoupon[],
+  ask: () => Promise<Result>,
+  meanwhile: (shop: Shop) => Promise<unknown>,
+): Promise<Result> =>
+  whileHeld(
+    shop,
+    async (tx) => {
+      for (const { userId } of held) await makeOwner(asDatabase(tx), userId);
+      await holdCoupons(tx, held);
+    },
+    ask,
+    (tx) => meanwhile(shopOn(asDatabase(tx))),
+  );
 
 /** Makes a template of 500 off without limits, changed by `fields`; returns its id. */
 export async function makeTemplate(db: Database, fields: Partial<Template> = {}): Promise<number> {
