@@ -96,3 +96,22 @@ test("coupons that the order has locked leave others no more than the room besid
     { code: other, applied: false, ...full },
   ]);
 });
+
+test("coupons that the order has besides are not counted until it takes others; it unlocks them first", async () => {
+  const user = await mintCustomer();
+  const [own = "", better = ""] = await Promise.all(
+    [{ ...AMOUNT, stacking: "exclusive" }, { faceValue: 2_000 }].map(async (fields) => {
+      const templateId = await makeTemplate(past.db, fields);
+      return (await makeCoupon(past.db, templateId, { userId: user.id })).code;
+    }),
+  );
+  const order = { orderSn: "order-8" };
+  expect((await post(user.token, `${own}/lock`, order)).status).toBe(200);
+  expect((await available(user.token, order)).body.best).toMatchObject({ codes: [better] });
+  const calculated = await calculate(user.token, { codes: [better], ...order });
+  expect(calculated.body).toMatchObject({ discount: 2_000 });
+  const refused = await post(user.token, `${better}/lock`, order);
+  expect([refused.status, refused.body.code]).toEqual([422, "coupons_not_combinable"]);
+  expect((await post(user.token, `${own}/unlock`, order)).status).toBe(200);
+  expect((await post(user.token, `${better}/lock`, order)).status).toBe(200);
+});

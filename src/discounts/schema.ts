@@ -32,7 +32,7 @@ const orderFields = {
   currency: currencySchema,
   orderSn: orderSnSchema.optional().openapi({
     description:
-      "The number of this order, if it has one: what it has locked it can use, and has its room in limits and budgets.",
+      "The number of this order, if it has one: what it has locked it can use, and has its room in limits and budgets. Whatever else the order has, locked or used, is not counted here, but a lock counts it: unlock first what the best combination leaves out.",
   }),
   userId: idSchema.optional().openapi({
     description: "Whose coupons: services must say so, users have their own.",
