@@ -115,3 +115,23 @@ test("coupons that the order has besides are not counted until it takes others; 
   expect((await post(user.token, `${own}/unlock`, order)).status).toBe(200);
   expect((await post(user.token, `${better}/lock`, order)).status).toBe(200);
 });
+
+test("a lock that is over by the instant asked about counts no more against limit and budget", async () => {
+  const user = await mintCustomer();
+  const later = new Date(Date.now() + 600_000).toISOString();
+  for (const [bound, reason] of [
+    [{ userLimit: 1 }, "user_limit_reached"],
+    [{ budget: 1_000 }, "locked"],
+  ] as const) {
+    const templateId = await makeTemplate(past.db, { ...AMOUNT, ...bound });
+    const two = await makeCoupons(past.db, templateId, 2, { userId: user.id });
+    const [locked = "", other = ""] = two.map(({ code }) => code);
+    const lock = { orderSn: "order-9", ttlSeconds: 300 };
+    expect((await post(user.token, `${locked}/lock`, lock)).status).toBe(200);
+    const codes = ["userLimit" in bound ? other : locked];
+    const asked = async (asOf: object) =>
+      (await calculate(user.token, { codes, ...asOf })).body.coupons;
+    expect(await asked({})).toMatchObject([{ applied: false, reason: { code: reason } }]);
+    expect(await asked({ asOf: later })).toMatchObject([{ applied: true, discount: 1_000 }]);
+  }
+});

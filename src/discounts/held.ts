@@ -1,8 +1,7 @@
 // Somebody's coupons with what their templates say and how many of each may still be used: what is calculated with.
 
-import { and, count, eq, inArray, or, sql } from "drizzle-orm";
+import { and, count, eq, gt, inArray, or, sql } from "drizzle-orm";
 import { mostOffAnyOrder } from "../coupons/most.ts";
-import { lockRuns } from "../coupons/row.ts";
 import { coupons } from "../coupons/table.ts";
 import type { Database } from "../db/client.ts";
 import { factsOf, type TemplateRow } from "../templates/facts.ts";
@@ -28,8 +27,8 @@ export interface Found extends Held {
 
 export interface Wallet {
   readonly found: readonly Found[];
-  /** The time by MySQL's clock; undefined when nothing was found. */
-  readonly now: Date | undefined;
+  /** The instant that was looked at; undefined when nothing was found. */
+  readonly at: Date | undefined;
 }
 
 /** Whose coupons, and for which order, if it has a number already. */
@@ -68,15 +67,22 @@ const readTemplates = (db: Database, ids: readonly number[]) =>
     .from(templates)
     .where(inArray(templates.id, [...ids]));
 
-/** How many coupons of each template with a limit the user has locked or used. A lock that ran out counts no more. */
+/**
+ * How many coupons of each template with a limit the user has locked or used. A lock that has run out at the instant
+ * counts no more.
+ */
 async function usesOf(
   db: Database,
   userId: number,
   all: readonly TemplateRow[],
+  at: Date,
 ): Promise<Map<number, number>> {
   const limited = all.flatMap(({ id, userLimit }) => (userLimit === null ? [] : id));
   if (limited.length === 0) return new Map();
-  const inUse = or(eq(coupons.state, "used"), and(eq(coupons.state, "locked"), lockRuns));
+  const inUse = or(
+    eq(coupons.state, "used"),
+    and(eq(coupons.state, "locked"), gt(coupons.lockedUntil, at)),
+  );
   const counted = await db
     .select({ templateId: coupons.templateId, uses: count() })
     .from(coupons)
@@ -87,8 +93,8 @@ async function usesOf(
 
 const runs = (
   { state, lockedUntil }: Pick<CouponFacts, "state" | "lockedUntil">,
-  now: Date,
-): boolean => state === "locked" && lockedUntil !== null && lockedUntil > now;
+  at: Date,
+): boolean => state === "locked" && lockedUntil !== null && lockedUntil > at;
 
 /** For how many coupons the budget has room, each with what a lock sets aside for it; `freed` is so already. */
 function budgetUsesLeft(template: TemplateRow, freed: number): number | null {
@@ -99,33 +105,35 @@ function budgetUsesLeft(template: TemplateRow, freed: number): number | null {
   return each === 0 ? null : Math.floor((budget - budgetReserved - budgetSpent + freed) / each);
 }
 
-/** Joins coupons of a user with their templates; those whose template is gone are left out. Throws MySQL's error. */
+/**
+ * Joins coupons of a user with their templates, as they are at `asOf` or now by MySQL's clock; those whose template is
+ * gone are left out. Throws MySQL's error.
+ */
 export async function heldOf(
   db: Database,
   { userId, orderSn: order }: Asked,
-  all: readonly CouponFacts[],
+  held: readonly CouponFacts[],
+  asOf?: Date,
 ): Promise<Wallet> {
-  const byTemplate = Map.groupBy(all, ({ templateId }) => templateId);
-  if (byTemplate.size === 0) return { found: [], now: undefined };
-  const read = await readTemplates(db, [...byTemplate.keys()]);
-  const uses = await usesOf(
-    db,
-    userId,
-    read.map(({ template }) => template),
-  );
-  const found = read.flatMap(({ template, now }) => {
+  const byTemplate = Map.groupBy(held, ({ templateId }) => templateId);
+  const read = byTemplate.size === 0 ? [] : await readTemplates(db, [...byTemplate.keys()]);
+  const at = asOf ?? read[0]?.now;
+  if (!at) return { found: [], at };
+  const all = read.map(({ template }) => template);
+  const uses = await usesOf(db, userId, all, at);
+  const found = all.flatMap((template) => {
     const { id, name: templateName, state: _, userLimit, ...terms } = factsOf(template);
     const ofTemplate = byTemplate.get(id) ?? [];
     // A lock that ran out holds nothing any more, whether or not the budget's counters know it yet.
-    const freed = ofTemplate.reduce((sum, one) => sum + (runs(one, now) ? 0 : one.reserved), 0);
+    const freed = ofTemplate.reduce((sum, one) => sum + (runs(one, at) ? 0 : one.reserved), 0);
     const room = {
       usesLeft: userLimit === null ? null : userLimit - (uses.get(id) ?? 0),
       budgetUsesLeft: budgetUsesLeft(template, freed),
     };
     return ofTemplate.map(({ orderSn, reserved: __, ...coupon }): Found => {
-      const lockedByOrder = order !== undefined && orderSn === order && runs(coupon, now);
+      const lockedByOrder = order !== undefined && orderSn === order && runs(coupon, at);
       return { ...coupon, templateName, terms, lockedByOrder, ...room };
     });
   });
-  return { found, now: read[0]?.now };
+  return { found, at };
 }

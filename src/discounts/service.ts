@@ -109,9 +109,8 @@ export function createDiscounts({ db, pending, clock }: DiscountDeps): Discounts
   return {
     async calculate(asked, order, codes, asOf) {
       const named = await readNamed(asked.userId, codes);
-      const { found, now } = await heldOf(db, asked, named);
       // Without a coupon the time decides nothing, and the clock of this process will do.
-      const at = asOf ?? now ?? new Date(clock.now());
+      const { found, at = new Date(clock.now()) } = await heldOf(db, asked, named, asOf);
       const result = calculate(order, found, at);
       if (result.kind === "refused") return result;
       const { coupons, ...amounts } = told(result, found);
@@ -124,8 +123,7 @@ export function createDiscounts({ db, pending, clock }: DiscountDeps): Discounts
       const read = await readPiles(db, asked, order);
       const piles = withGranted(read.piles, recent, new Date(clock.now()));
       const listed = piles.flatMap(({ coupons }) => coupons);
-      const { found, now } = await heldOf(db, asked, listed);
-      const asOf = now ?? new Date(clock.now());
+      const { found, at: asOf = new Date(clock.now()) } = await heldOf(db, asked, listed);
       const prepared = prepare(order, found, asOf);
       const best = bestOf(prepared);
       return {
