@@ -135,3 +135,18 @@ test("a lock that is over by the instant asked about counts no more against limi
     expect(await asked({ asOf: later })).toMatchObject([{ applied: true, discount: 1_000 }]);
   }
 });
+
+test("what a used coupon has spent of the budget is no room for another one", async () => {
+  const user = await mintCustomer();
+  const templateId = await makeTemplate(past.db, { ...AMOUNT, budget: 1_000 });
+  const two = await makeCoupons(past.db, templateId, 2, { userId: user.id });
+  const [used = "", other = ""] = two.map(({ code }) => code);
+  const amounts = { original: 11_800, discount: 1_000, currency: "CNY" };
+  const use = { orderSn: "order-10", amounts };
+  expect((await post(user.token, `${used}/use`, use)).status).toBe(200);
+  const { body } = await calculate(user.token, { codes: [used, other] });
+  expect(body.coupons).toMatchObject([
+    { code: used, applied: false, reason: { code: "used" } },
+    { code: other, applied: false, reason: { code: "budget_exhausted" } },
+  ]);
+});

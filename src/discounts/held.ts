@@ -125,7 +125,8 @@ export async function heldOf(
     const { id, name: templateName, state: _, userLimit, ...terms } = factsOf(template);
     const ofTemplate = byTemplate.get(id) ?? [];
     // A lock that ran out holds nothing any more, whether or not the budget's counters know it yet.
-    const freed = ofTemplate.reduce((sum, one) => sum + (runs(one, at) ? 0 : one.reserved), 0);
+    const over = ofTemplate.filter((one) => one.state === "locked" && !runs(one, at));
+    const freed = over.reduce((sum, { reserved }) => sum + reserved, 0);
     const room = {
       usesLeft: userLimit === null ? null : userLimit - (uses.get(id) ?? 0),
       budgetUsesLeft: budgetUsesLeft(template, freed),
