@@ -1,7 +1,7 @@
 // What somebody's whole wallet could do for an order: large ones, and coupons that were won a moment ago.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { sql } from "drizzle-orm";
+import { inArray, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/mysql2";
 import { coupons } from "../src/coupons/table.ts";
 import { openPool } from "../src/db/client.ts";
@@ -197,25 +197,69 @@ describe("a coupon that was won a moment ago", () => {
   const discountsWith = (pending: Parameters<typeof createDiscounts>[0]["pending"]) =>
     createDiscounts({ db: past.db, pending, clock: { now: Date.now } });
 
+  /** The service when these coupons were granted a moment ago. */
+  async function discountsAfter(granted: readonly { code: string; templateId: number }[]) {
+    const ids = granted.map(({ templateId }) => templateId);
+    const rows = await past.db.select().from(templates).where(inArray(templates.id, ids));
+    const all = granted.map(({ code, templateId }, i) => ({
+      ...{ code, template: rows.find(({ id }) => id === templateId), grantNo: i },
+      ...{ state: "unused", validFrom: null, expiresAt: null },
+    }));
+    return discountsWith({
+      grants: () => Promise.resolve(all.map((_, i) => ({ saleId: 1, number: i }))),
+      couponsOf: (_, grants) => Promise.resolve(grants.map(({ number }) => all[number]) as never),
+    });
+  }
+  const ofEach = (ids: readonly number[]) =>
+    ids.map((templateId) => ({ code: `ZZ${String(templateId).padStart(18, "0")}`, templateId }));
+  const templatesOf = (count: number, terms: Terms) =>
+    inParallel(Array.from({ length: count }), 8, () => makeTemplate(past.db, terms));
+
   test("joins the others of its template", async () => {
     const userId = freshNumber();
     const templateId = await makeTemplate(past.db);
     const held = await makeCoupons(past.db, templateId, 7, { userId });
-    const [template] = await past.db
-      .select()
-      .from(templates)
-      .where(sql`${templates.id} = ${templateId}`);
-    const grant = (number: number) => ({ saleId: 1, number });
-    const recent = [...held, { code: "ZZ000000000000000000" }].map(({ code }, i) => ({
-      ...{ code, template, state: "unused", validFrom: null, expiresAt: null, grantNo: i },
-    }));
-    const discounts = discountsWith({
-      grants: () => Promise.resolve(recent.map((_, i) => grant(i))),
-      couponsOf: () => Promise.resolve(recent as never),
-    });
+    const codes = [...held.map(({ code }) => code), "ZZ000000000000000000"];
+    const discounts = await discountsAfter(codes.map((code) => ({ code, templateId })));
     const { offers } = await discounts.available({ userId }, ORDER);
     expect(offers).toHaveLength(limits.couponsPerOrderMax);
     expect(sum(offers.map(({ more }) => more))).toBe(3);
+  });
+
+  test("counts among the kinds that are looked at, before those that cannot apply", async () => {
+    const userId = freshNumber();
+    const most = limits.discountPilesMax;
+    await giveOfEach(userId, most, HOUR_MS, { currency: "USD" });
+    const foreign = await templatesOf(10, { currency: "USD" });
+    const [useful = 0] = await templatesOf(1, { faceValue: 7_000 });
+    const few = await discountsAfter(ofEach([...foreign, useful]));
+    const seen = await few.available({ userId }, ORDER);
+    expect(seen.offers).toHaveLength(most);
+    expect(seen).toMatchObject({ hasMore: true, best: { exact: true } });
+    expect(seen.best.calculation.discount).toBe(7_000);
+
+    const many = await discountsAfter(ofEach(await templatesOf(most + 1, { faceValue: 10 })));
+    const cut = await many.available({ userId }, ORDER);
+    expect(cut.offers).toHaveLength(most);
+    expect(cut).toMatchObject({ hasMore: true, best: { exact: false } });
+  });
+
+  test("is said to be left out where there are more of them than are looked at", async () => {
+    const userId = freshNumber();
+    const templateId = await makeTemplate(past.db);
+    const most = limits.walletRecentGrantsMax;
+    const granted = Array.from({ length: most + 1 }, (_, i) => ({
+      ...{ code: `ZZ${String(i).padStart(18, "0")}`, templateId },
+    }));
+    for (const [count, hasMore] of [
+      [most, false],
+      [most + 1, true],
+    ] as const) {
+      const discounts = await discountsAfter(granted.slice(0, count));
+      const { offers, ...shown } = await discounts.available({ userId }, ORDER);
+      expect(shown).toMatchObject({ hasMore, best: { exact: !hasMore } });
+      expect(offers.length + sum(offers.map(({ more }) => more))).toBe(most);
+    }
   });
 
   test("is not seen without Redis, and what is in MySQL is", async () => {

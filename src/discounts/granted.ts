@@ -11,6 +11,19 @@ import { RedisAway } from "../redis/reading.ts";
 import { byNewest, type Grant } from "../wallet/grants.ts";
 import type { CouponFacts } from "./held.ts";
 
+/** A coupon that is not a row yet, with what its template demands of an order. */
+interface Unwritten {
+  readonly facts: CouponFacts;
+  readonly currency: string;
+  readonly minimumSpend: number;
+}
+
+export interface Unrecorded {
+  readonly coupons: readonly Unwritten[];
+  /** Whether the user may have more of them: not all grants were looked at. */
+  readonly isCut: boolean;
+}
+
 export interface Granted {
   /** Those of these codes that are grants of the user, recorded or not. Throws MySQL's error, or RedisAway. */
   named(userId: number, codes: readonly string[]): Promise<CouponFacts[]>;
@@ -18,7 +31,7 @@ export interface Granted {
    * Those of the user that MySQL does not have and that are not over, of the newest `walletRecentGrantsMax`; without
    * Redis none. Throws MySQL's error.
    */
-  unrecorded(userId: number): Promise<CouponFacts[]>;
+  unrecorded(userId: number): Promise<Unrecorded>;
 }
 
 const timeOf = (text: string | null): Date | null => (text === null ? null : new Date(text));
@@ -58,17 +71,20 @@ export function createGranted({ db, pending }: { db: Database; pending: Pending 
 
     async unrecorded(userId) {
       const grants = await noneIfAway(pending.grants(userId));
-      if (grants.length === 0) return [];
       const newest = grants.toSorted(byNewest).slice(0, limits.walletRecentGrantsMax);
+      const isCut = newest.length < grants.length;
       const all = await pending.couponsOf(userId, newest);
-      if (all.length === 0) return [];
+      if (all.length === 0) return { coupons: [], isCut };
       const recorded = await recordedOf(
         userId,
         all.map(({ code }) => code),
       );
-      return all
-        .filter(({ code, state }) => state !== "expired" && !recorded.has(code))
-        .map(factsOf);
+      const left = all.filter(({ code, state }) => state !== "expired" && !recorded.has(code));
+      const unwritten = left.map((coupon): Unwritten => {
+        const { currency, minimumSpend } = coupon.template;
+        return { facts: factsOf(coupon), currency, minimumSpend };
+      });
+      return { coupons: unwritten, isCut };
     },
   };
 }

@@ -11,6 +11,7 @@ import { coupons } from "../coupons/table.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import { templates } from "../templates/table.ts";
+import type { Unrecorded } from "./granted.ts";
 import { type Asked, type CouponFacts, factColumns } from "./held.ts";
 import type { Order } from "./order.ts";
 import { compareExpiry } from "./sequence.ts";
@@ -21,6 +22,8 @@ type Standing = "own" | "free" | "early" | "locked";
 export interface Pile {
   readonly templateId: number;
   readonly standing: Standing;
+  /** Whether its coupons may apply to the order, as far as that can be told before it is looked at. */
+  readonly mayApply: boolean;
   /** Those that expire first, at most `couponsPerOrderMax`. */
   readonly coupons: readonly CouponFacts[];
   /** How many more there are. */
@@ -30,9 +33,9 @@ export interface Pile {
 export interface Piles {
   /** At most `discountPilesMax`. */
   readonly piles: readonly Pile[];
-  /** Whether there are more piles. */
+  /** Whether there are more coupons than stand in these. */
   readonly hasMore: boolean;
-  /** Whether one of those may apply to the order. */
+  /** Whether some of those may apply to the order. */
   readonly lacksSome: boolean;
 }
 
@@ -42,17 +45,19 @@ const standingOf = (ownLock: SQL | undefined): SQL<Standing> => sql`CASE
   WHEN ${isEarly} THEN 'early'
   ELSE 'free' END`;
 
+const totalOf = ({ items }: Order): number =>
+  items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
+
 /** All open coupons of the user, each with its place in its pile and what is said of the pile. */
-function seenBy(db: Database, { userId, orderSn }: Asked, { currency, items }: Order) {
+function seenBy(db: Database, { userId, orderSn }: Asked, order: Order) {
   const ownLock =
     orderSn === undefined
       ? undefined
       : and(eq(coupons.state, "locked"), eq(coupons.orderSn, orderSn), lockRuns);
   const standing = standingOf(ownLock);
   const pile = sql`PARTITION BY ${coupons.templateId}, ${standing}`;
-  const total = items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
-  const mayApply = sql`${standing} IN ('own', 'free') AND ${templates.currency} = ${currency}
-    AND ${templates.minimumSpend} <= ${total}`;
+  const mayApply = sql`${standing} IN ('own', 'free') AND ${templates.currency} = ${order.currency}
+    AND ${templates.minimumSpend} <= ${totalOf(order)}`;
   return db
     .select({
       ...factColumns,
@@ -113,31 +118,48 @@ export async function readPiles(db: Database, asked: Asked, order: Order): Promi
     piles: groups.slice(0, limits.discountPilesMax).flatMap((rows): Pile[] => {
       const [first] = rows;
       if (!first) return [];
-      const { templateId, standing, count } = first;
-      return [{ templateId, standing, coupons: rows.map(factsOf), more: count - rows.length }];
+      const { templateId, standing, mayApply, count } = first;
+      const more = count - rows.length;
+      return [{ templateId, standing, mayApply, coupons: rows.map(factsOf), more }];
     }),
     hasMore: beyond.length > 0,
     lacksSome: beyond.some(([first]) => first?.mayApply),
   };
 }
 
-/** Puts coupons that were granted a moment ago onto the piles that they belong to, or beside them. */
-export function withGranted(
-  piles: readonly Pile[],
-  granted: readonly CouponFacts[],
-  now: Date,
-): Pile[] {
-  const all = new Map(piles.map((pile) => [nameOf(pile), pile]));
-  const known = new Set(piles.flatMap((pile) => pile.coupons.map(({ code }) => code)));
-  for (const coupon of granted) {
-    if (known.has(coupon.code)) continue;
-    const { templateId, validFrom } = coupon;
+/** As rows are read: those first that may apply, of these those that expire first. */
+function comparePiles(a: Pile, b: Pile): number {
+  const [first, other] = [a.coupons[0], b.coupons[0]];
+  const byUse = Number(b.mayApply) - Number(a.mayApply);
+  return byUse || (first && other ? compareExpiry(first, other) : 0);
+}
+
+/**
+ * Puts coupons that were granted a moment ago onto the piles that they belong to, or beside them, where they may push
+ * out others: there are no more piles for it.
+ */
+export function withGranted(read: Piles, granted: Unrecorded, order: Order, now: Date): Piles {
+  const all = new Map(read.piles.map((pile) => [nameOf(pile), pile]));
+  const known = new Set(read.piles.flatMap((pile) => pile.coupons.map(({ code }) => code)));
+  const total = totalOf(order);
+  for (const { facts, currency, minimumSpend } of granted.coupons) {
+    if (known.has(facts.code)) continue;
+    const { templateId, validFrom } = facts;
     const standing = validFrom && validFrom > now ? "early" : "free";
+    const mayApply = standing === "free" && currency === order.currency && minimumSpend <= total;
     const pile = all.get(nameOf({ templateId, standing }));
-    const coupons = [...(pile?.coupons ?? []), coupon].sort(compareExpiry);
+    const coupons = [...(pile?.coupons ?? []), facts].sort(compareExpiry);
     const listed = coupons.slice(0, limits.couponsPerOrderMax);
     const more = (pile?.more ?? 0) + coupons.length - listed.length;
-    all.set(nameOf({ templateId, standing }), { templateId, standing, coupons: listed, more });
+    all.set(nameOf({ templateId, standing }), {
+      ...{ templateId, standing, mayApply, coupons: listed, more },
+    });
   }
-  return [...all.values()];
+  const piles = [...all.values()].sort(comparePiles);
+  const beyond = piles.splice(limits.discountPilesMax);
+  return {
+    piles,
+    hasMore: read.hasMore || granted.isCut || beyond.length > 0,
+    lacksSome: read.lacksSome || granted.isCut || beyond.some(({ mayApply }) => mayApply),
+  };
 }

@@ -171,7 +171,7 @@ export const offersSchema = z
       }),
     ),
     hasMore: z.boolean().openapi({
-      description: `True: the user has more kinds of coupons (of one template, in one state) than the ${limits.discountPilesMax} that were looked at, those first that may apply to this order.`,
+      description: `True: the user has more kinds of coupons (of one template, in one state) than the ${limits.discountPilesMax} that were looked at, those first that may apply to this order; or more grants that may not be written down yet than the newest ${limits.walletRecentGrantsMax}.`,
     }),
     best: z
       .object({

@@ -48,7 +48,7 @@ export interface Available {
   readonly asOf: Date;
   /** Those that expire first are first. */
   readonly offers: readonly Offer[];
-  /** True when the user has coupons of more templates than were looked at. */
+  /** True when not all of the user's coupons were looked at. */
   readonly hasMore: boolean;
   readonly best: Omit<Best, "calculation"> & { readonly calculation: Told };
 }
@@ -121,7 +121,7 @@ export function createDiscounts({ db, pending, clock }: DiscountDeps): Discounts
     async available(asked, order) {
       const recent = await granted.unrecorded(asked.userId);
       const read = await readPiles(db, asked, order);
-      const piles = withGranted(read.piles, recent, new Date(clock.now()));
+      const { piles, hasMore, lacksSome } = withGranted(read, recent, order, new Date(clock.now()));
       const listed = piles.flatMap(({ coupons }) => coupons);
       const { found, at: asOf = new Date(clock.now()) } = await heldOf(db, asked, listed);
       const prepared = prepare(order, found, asOf);
@@ -129,10 +129,10 @@ export function createDiscounts({ db, pending, clock }: DiscountDeps): Discounts
       return {
         asOf,
         offers: offersOf(found, prepared, piles),
-        hasMore: read.hasMore,
+        hasMore,
         best: {
           codes: best.codes,
-          exact: best.exact && !read.lacksSome,
+          exact: best.exact && !lacksSome,
           calculation: told(best.calculation, found),
         },
       };
