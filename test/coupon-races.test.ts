@@ -10,6 +10,7 @@ import { watch } from "./harness/api.ts";
 import {
   ask,
   askAll,
+  askAsService,
   assertConsistent,
   budgetOf,
   changeMeanwhile,
@@ -144,6 +145,21 @@ test("100 locks at once never exceed the limit of a user or a budget, and reach 
   expect(tally(byBudget)).toEqual({ done: 7, budget: 93 });
   await assertConsistent(db, tight);
 }, 60_000);
+
+test("of services that confirm a lock or a use at once one writes it down", async () => {
+  const { db } = shops[0];
+  for (const wish of [LOCK, use(5)]) {
+    const [coupon, order] = [await makeCoupon(db, await makeTemplate(db)), freshOrder()];
+    await ask(shops[0], wish, order, coupon);
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        askAsService(shops[index % 2] as Shop, wish, order, coupon),
+      ),
+    );
+    expect(tally(outcomes.map(word))).toEqual({ done: 1, repeated: 19 });
+    expect(await historyOf(db, coupon)).toEqual([`${wish.action} ${order}`, `confirm ${order}`]);
+  }
+});
 
 test("a storm of everything keeps histories, counters and budgets together", async () => {
   const { db } = shops[0];

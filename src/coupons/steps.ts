@@ -68,7 +68,11 @@ function updateOf(
       // It is written as it is, so that nobody changes it before this transaction ends.
       return { demands: inStateAsRead(row), set: { state: sql`${coupons.state}` } };
     case "confirm":
-      return { demands: inStateAsRead(row), set: { byService: true } };
+      // Another service may have confirmed it since it was read.
+      return {
+        demands: [...inStateAsRead(row), eq(coupons.byService, false)],
+        set: { byService: true },
+      };
     case "lock": {
       const lockedUntil = secondsFromNow(step.ttlSeconds);
       const { reserved } = step;
