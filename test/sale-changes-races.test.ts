@@ -7,6 +7,7 @@ import type { Redis } from "../src/redis/client.ts";
 import { saleKeys, shardOf } from "../src/redis/keys.ts";
 import { type ChangeRequest, createChanges } from "../src/sales/change/changes.ts";
 import { newsThrough } from "../src/sales/news.ts";
+import type { PendingChange } from "../src/sales/stored.ts";
 import {
   outbox,
   type SaleAction,
@@ -229,6 +230,28 @@ test("a sale that Redis lacks and scripts that it has forgotten are told of", as
   expect(await telling(lacking).change(pausing(saleId))).toEqual({ kind: "busy" });
   expect(told).toEqual([`${shardOf(saleId)} NOSCRIPT`, `missing ${saleId}`]);
   expect(await changes().change(pausing(saleId))).toEqual({ kind: "done" });
+});
+
+test("a deletion is told of, also where Redis does not forget the sale then", async () => {
+  const saleId = await engine.sale(10, { opensAt: new Date(Date.now() + 3_600_000) });
+  const told: string[] = [];
+  const forgetting = createChanges({
+    db: engine.pool.db,
+    redis: {
+      evalsha: (...call: Parameters<Redis["evalsha"]>) => engine.redis.evalsha(...call),
+      unlink: () => Promise.reject(new Error("it timed out")),
+    } as unknown as Redis,
+    news: {
+      changed: async (id) => void told.push(`changed ${id}`),
+      relisted: async ({ id }) => void told.push(`relisted ${id}`),
+    },
+  });
+  await expect(forgetting.change(deleting(saleId))).rejects.toThrow("it timed out");
+  expect(told).toEqual([`changed ${saleId}`, `relisted ${saleId}`]);
+  expect(await changes().change(deleting(saleId))).toEqual({ kind: "unknown" });
+  const standing = (await pendingOf(saleId)) as PendingChange;
+  expect(await changes().finish(standing)).toEqual({ kind: "done" });
+  expect(await engine.redis.exists(saleKeys(saleId).sale)).toBe(0);
 });
 
 test("of many that wait, those of open shards come, the oldest first, and not those that are done", async () => {

@@ -165,8 +165,9 @@ export function createChanges(deps: ChangesDeps): Changes {
         : undefined,
     );
     if (verdict === undefined) return { kind: "later" };
-    if (verdict === "applied" && action === "delete") await forgetInRedis(pending);
+    // First: nobody who comes later finds the row by which the names and lists of a deleted sale are told.
     await tellOf(news, { pending, sale });
+    if (verdict === "applied" && action === "delete") await forgetInRedis(pending);
     if (verdict === "unfit") onUnfit?.(pending);
     if (verdict !== "applied") return refusalOf(word);
     return hasOwnPause(change) ? resume(saleId) : done;
