@@ -182,7 +182,7 @@ test("a sale that Redis has lost is not paused but recovered", async () => {
 
 test("what was found before a recovery pauses nothing after it", async () => {
   const saleId = await soldSale();
-  const deps = { redis: engine.redis, db: engine.pool.db };
+  const deps = { redis: engine.redis, db: engine.pool.db, onUnfit: () => undefined };
   const epoch = Number(await engine.redis.hget(saleKeys(saleId).gate, "epoch"));
   expect(await pauseSale(deps, saleId, epoch - 1)).toBe("fenced");
   expect((await engine.counters(saleId)).state).toBe("open");

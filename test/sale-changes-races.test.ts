@@ -28,7 +28,12 @@ beforeAll(async () => {
 afterAll(stopEverything);
 
 const changes = (redis: Redis = engine.redis) =>
-  createChanges({ db: engine.pool.db, redis, news: newsThrough(engine.redis) });
+  createChanges({
+    db: engine.pool.db,
+    redis,
+    news: newsThrough(engine.redis),
+    onUnfit: () => undefined,
+  });
 
 /** Changes by a process that stands still right before or right after its first call of the script. */
 function slow(moment: "before" | "after") {
@@ -218,6 +223,7 @@ test("a sale that Redis lacks and scripts that it has forgotten are told of", as
   const telling = (redis: Redis) =>
     createChanges({
       ...{ db: engine.pool.db, redis, news: newsThrough(engine.redis) },
+      onUnfit: () => undefined,
       onMissing: (id) => told.push(`missing ${id}`),
       gates: {
         at: (shard) => engine.gates.at(shard),
@@ -245,6 +251,7 @@ test("a deletion is told of, also where Redis does not forget the sale then", as
       changed: async (id) => void told.push(`changed ${id}`),
       relisted: async ({ id }) => void told.push(`relisted ${id}`),
     },
+    onUnfit: () => undefined,
   });
   await expect(forgetting.change(deleting(saleId))).rejects.toThrow("it timed out");
   expect(told).toEqual([`changed ${saleId}`, `relisted ${saleId}`]);

@@ -68,7 +68,8 @@ async function halfMake(
   isLeft: boolean,
 ): Promise<void> {
   const dying = { evalsha: () => Promise.reject(new Error("it died")) } as unknown as Redis;
-  const changes = createChanges({ db: past.db, redis: dying, news: newsThrough(dying) });
+  const deps = { db: past.db, redis: dying, onUnfit: () => undefined };
+  const changes = createChanges({ ...deps, news: newsThrough(dying) });
   const request = { saleId, action: change.action, reason: "", actor: "test", requestKey: null };
   const made = changes.change({ ...request, edit: () => change.fields });
   await expect(made).rejects.toThrow("it died");
@@ -96,7 +97,7 @@ test("both show a change that a pause by the service has finished", async () => 
   const renamed = freshName("new");
   await halfMake(id, renaming(renamed), true);
   const epoch = Number(await past.redis.hget(saleKeys(id).gate, "epoch"));
-  expect(await pauseSale(past, id, epoch)).toBe("set");
+  expect(await pauseSale({ ...past, onUnfit: () => undefined }, id, epoch)).toBe("set");
   await untilRenamed(id, name, renamed, "paused");
 });
 

@@ -39,12 +39,14 @@ const mortal = (moment: Moment): Changes =>
       },
     } as unknown as Redis,
     news: newsThrough(engine.redis),
+    onUnfit: () => undefined,
   });
 
 const living = (): Changes =>
   createChanges({
     ...{ db: engine.pool.db, redis: engine.redis },
     news: newsThrough(engine.redis),
+    onUnfit: () => undefined,
   });
 
 const requestOf = (
@@ -191,7 +193,7 @@ test("a pause for what was found before a recovery pauses neither store after it
   await halfMake("before", requestOf(saleId, "pause", pause, { epoch }));
   await loseAndRecover(saleId);
   expect(await agreed(saleId)).toMatchObject({ state: "open", version: 1 });
-  const deps = { redis: engine.redis, db: engine.pool.db };
+  const deps = { redis: engine.redis, db: engine.pool.db, onUnfit: () => undefined };
   expect(await pauseSale(deps, saleId, epoch)).toBe("fenced");
   expect(await agreed(saleId)).toMatchObject({ state: "open", version: 2 });
 });

@@ -22,7 +22,12 @@ afterAll(stopEverything);
 
 const [OLD, NEW] = [1, 77];
 const changes = (redis: Redis = engine.redis) =>
-  createChanges({ db: engine.pool.db, redis, news: newsThrough(engine.redis) });
+  createChanges({
+    db: engine.pool.db,
+    redis,
+    news: newsThrough(engine.redis),
+    onUnfit: () => undefined,
+  });
 
 const moving = (saleId: number, rest: Partial<ChangeRequest> = {}): ChangeRequest => ({
   ...{ saleId, action: "change", reason: "", actor: "test", requestKey: null },

@@ -1,11 +1,13 @@
 // Changes in the outbox that cannot be made, as somebody may have put there by hand: they go, and the sale and its
 // shard go on.
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eq, sql } from "drizzle-orm";
 import { saleKeys } from "../src/redis/keys.ts";
 import { outbox, type SaleChange, sales } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
+import { runCli } from "./harness/cli.ts";
+import { latestRecovery, startEngine } from "./harness/engine.ts";
 import { mint, type Someone, salesOf } from "./harness/sellers.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { type Behind, behind } from "./harness/service.ts";
@@ -32,8 +34,8 @@ const isWaiting = async (id: number) =>
   (await past.db.select().from(outbox).where(eq(outbox.saleId, id))).length > 0;
 
 /** Puts a change into the outbox; nobody's pass comes to it before `createdAt`. */
-const putByHand = (saleId: number, change: SaleChange, createdAt = new Date()) =>
-  past.db.insert(outbox).values({
+const putByHand = (saleId: number, change: SaleChange, createdAt = new Date(), db = past.db) =>
+  db.insert(outbox).values({
     ...{ saleId, changeId: crypto.randomUUID(), version: 1, action: "change", change, createdAt },
     ...{ before: { closesAt: null, total: 10 }, reason: "", actor: "somebody" },
   });
@@ -78,4 +80,38 @@ test("a change of a sale that somebody has deleted by hand is forgotten", async 
   await putByHand(id, { total: 20 });
   await past.db.delete(sales).where(eq(sales.id, id));
   await until("an empty outbox", async () => !(await isWaiting(id)));
+});
+
+describe("where nobody looks after the outbox, what MySQL cannot hold is met first", () => {
+  const closesAt = UNFIT[1] as number;
+
+  /** A sale that waits with such a change, on stores of its own. */
+  async function unfitSale() {
+    const { servers } = await startStores();
+    const engine = await startEngine(servers, { auditMs: 100 });
+    const id = await engine.sale(10);
+    await putByHand(id, { closesAt }, new Date(), engine.pool.db);
+    return { servers, engine, id };
+  }
+
+  test("by a pause of the audit, and the shard is recovered", async () => {
+    const { engine, id } = await unfitSale();
+    await engine.redis.hset(saleKeys(id).sale, "total", "5000");
+    await until("a recovery for it", async () => {
+      const { reason = "" } = (await latestRecovery(engine, id)) ?? {};
+      return reason.includes(`sale ${id} has had a change that MySQL cannot hold`);
+    });
+    const { total, closes } = await engine.counters(id);
+    expect([total, closes]).toEqual(["10", undefined]);
+  });
+
+  test("by the command that resumes, which says so, and the shard is recovered", async () => {
+    const { servers, engine, id } = await unfitSale();
+    const { output } = await runCli(servers, "resume", "--sale", String(id));
+    expect(output).toContain(`Sale ${id}: MySQL cannot hold a change of it (change {"closesAt"`);
+    expect((await engine.grabSurely(id, 1)).kind).toBe("granted");
+    expect((await latestRecovery(engine, id))?.reason).toContain(`sale ${id} `);
+    const { state, closes } = await engine.counters(id);
+    expect([state, closes]).toEqual(["open", undefined]);
+  });
 });

@@ -67,9 +67,8 @@ async function change(
 ): Promise<void> {
   const { db, redis } = past;
   const request = { saleId, action, edit, reason: "", actor: "a test", requestKey: null };
-  expect(await createChanges({ db, redis, news: newsThrough(redis) }).change(request)).toEqual({
-    kind: "done",
-  });
+  const deps = { db, redis, news: newsThrough(redis), onUnfit: () => undefined };
+  expect(await createChanges(deps).change(request)).toEqual({ kind: "done" });
 }
 
 const latest = ({ events }: Watching) => events.at(-1);

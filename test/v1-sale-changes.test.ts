@@ -150,16 +150,17 @@ describe("pausing", () => {
 
 test("what the audit has paused only an operator opens again, also when its seller had paused it", async () => {
   const [found, pausedBefore] = [await sale(), await sale()];
+  const deps = { ...past, onUnfit: () => undefined };
   await of(pausedBefore, "POST /pause");
   for (const id of [found, pausedBefore]) {
     const epoch = Number(await past.redis.hget(saleKeys(id).gate, "epoch"));
-    expect(await pauseSale(past, id, epoch)).toBe("set");
-    expect(await pauseSale(past, id, epoch)).toBe("same");
+    expect(await pauseSale(deps, id, epoch)).toBe("set");
+    expect(await pauseSale(deps, id, epoch)).toBe("same");
     await of(id, "POST /pause");
     const { status, body } = await of(id, "POST /resume");
     expect([status, body.code]).toEqual([409, "paused_by_audit"]);
     expect(await grab(id)).toBe("paused");
-    expect(await openSale(past, id)).toBe("set");
+    expect(await openSale(deps, id)).toBe("set");
     expect((await of(id, "POST /resume")).status).toBe(200);
     await of(id, "POST /pause");
     expect((await of(id, "POST /resume")).body.state).toBe("open");
@@ -192,7 +193,12 @@ test("what is done is answered as it was written when it cannot be read", async 
       ...{ keys: { find: never }, answers: { begin: never, start: never } },
     }),
     flash: createFlashSales({
-      ...{ db, news, changes: createChanges({ db, redis, news }), codes: { current: "" } },
+      ...{
+        db,
+        news,
+        changes: createChanges({ db, redis, news, onUnfit: never }),
+        codes: { current: "" },
+      },
       warmer: { warm: never },
     }),
     views: createSaleViews({

@@ -4,7 +4,9 @@ import type { Command } from "commander";
 import { audit } from "../audit/audit.ts";
 import type { Finding, FindingKind } from "../audit/finding.ts";
 import { saleNow } from "../audit/sales.ts";
+import { saleKeys } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
+import type { ChangesDeps } from "../sales/change/changes.ts";
 import { openSale, type StateChange } from "../sales/change/pause.ts";
 import { printFindings } from "./audit.ts";
 import { CannotRun, type Ending, newCommand, saleId } from "./command.ts";
@@ -36,7 +38,15 @@ async function run(servers: Servers, { sale: id }: Options): Promise<number> {
     console.log(`Sale ${id} stays as it is.`);
     return 1;
   }
-  const change = await openSale({ redis, db: pool.db }, id).catch((error): StateChange => {
+  const onUnfit: ChangesDeps["onUnfit"] = ({ action, change }) => {
+    console.error(
+      `Sale ${id}: MySQL cannot hold a change of it (${action} ${JSON.stringify(change)}), which is dropped. The service recovers its shard, because Redis may have it.`,
+    );
+    // A sale that lacks a counter sells nothing, and whoever finds it so has its shard recovered.
+    return redis.hdel(saleKeys(id).sale, "recorded");
+  };
+  const deps = { redis, db: pool.db, onUnfit };
+  const change = await openSale(deps, id).catch((error): StateChange => {
     if (isFence(error)) return "fenced";
     throw error;
   });

@@ -8,6 +8,7 @@ import { reasonOf } from "../db/errors.ts";
 import { limits } from "../limits.ts";
 import { shardOf } from "../redis/keys.ts";
 import { isFence } from "../redis/script.ts";
+import type { ChangesDeps } from "../sales/change/changes.ts";
 import { pauseSale, type StateChange } from "../sales/change/pause.ts";
 import type { LedgerContext } from "./context.ts";
 import { type LedgerHistory, readHistory } from "./history.ts";
@@ -116,7 +117,11 @@ export class Auditing {
   async #pause(saleId: number, shard: number, epoch: number): Promise<StateChange | undefined> {
     const { redis, pool, log, metrics } = this.context;
     try {
-      const change = await pauseSale({ redis, db: pool.db }, saleId, epoch);
+      const onUnfit: ChangesDeps["onUnfit"] = ({ action, change }) => {
+        log.error({ saleId, action, change }, "a change that MySQL cannot hold is dropped");
+        this.hooks.onLoss(shard, epoch, `sale ${saleId} has had a change that MySQL cannot hold`);
+      };
+      const change = await pauseSale({ redis, db: pool.db, onUnfit }, saleId, epoch);
       if (change !== "set") return change;
       metrics.auditPauses.inc();
       log.error({ saleId }, "the sale is paused; doorbuster audit tells what is wrong with it");

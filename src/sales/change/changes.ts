@@ -99,8 +99,8 @@ export interface ChangesDeps {
   readonly news: SaleNews;
   /** Told of a sale that MySQL takes for warm and Redis does not have. */
   readonly onMissing?: (saleId: number) => void;
-  /** Told of a change that MySQL cannot hold and has dropped; Redis may have it. */
-  readonly onUnfit?: (pending: PendingChange) => void;
+  /** Told of a change that MySQL cannot hold and has dropped: Redis may have it, so its shard is to be recovered. */
+  readonly onUnfit: (pending: PendingChange) => unknown;
   /** Told of Redis's errors, which may mean that it has forgotten its scripts. */
   readonly gates?: Pick<Gates, "at" | "notice">;
 }
@@ -168,7 +168,7 @@ export function createChanges(deps: ChangesDeps): Changes {
     // First: nobody who comes later finds the row by which the names and lists of a deleted sale are told.
     await tellOf(news, { pending, sale });
     if (verdict === "applied" && action === "delete") await forgetInRedis(pending);
-    if (verdict === "unfit") onUnfit?.(pending);
+    if (verdict === "unfit") await onUnfit(pending);
     if (verdict !== "applied") return refusalOf(word);
     return hasOwnPause(change) ? resume(saleId) : done;
   }

@@ -8,7 +8,7 @@ import { type ChangesDeps, createChanges } from "./changes.ts";
 import type { ChangeOutcome } from "./outcome.ts";
 import { AUDIT, isHeld } from "./own-pause.ts";
 
-type StateDeps = Pick<ChangesDeps, "redis" | "db">;
+type StateDeps = Pick<ChangesDeps, "redis" | "db" | "onUnfit">;
 
 /** "fenced": the shard recovers or is at another epoch, or Redis does not have the sale. */
 export type StateChange = "set" | "same" | "fenced";
@@ -17,7 +17,7 @@ export type StateChange = "set" | "same" | "fenced";
 const changesOf = (deps: StateDeps) => createChanges({ ...deps, news: newsThrough(deps.redis) });
 
 async function isIn(
-  { redis, db }: StateDeps,
+  { redis, db }: Pick<StateDeps, "redis" | "db">,
   saleId: number,
   state: "open" | "paused",
 ): Promise<boolean> {
