@@ -2,9 +2,11 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../src/clock.ts";
+import { limits } from "../src/limits.ts";
 import { saleKeys } from "../src/redis/keys.ts";
 import { RedisAway } from "../src/redis/reading.ts";
 import { statsOf } from "../src/sales/stats.ts";
+import { saleChanges } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { inMs, mint, type Someone, salesOf } from "./harness/sellers.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
@@ -67,6 +69,23 @@ describe("stats say when a sale was sold out", () => {
     await sell(id, 1);
     const again = await statsWhen(id, ({ recorded }) => recorded === 4);
     expect(again.soldOutAt > again.history[0].at).toBe(true);
+  });
+
+  test("also when more has been done to it since than is shown", async () => {
+    const id = await sale();
+    await sell(id, 3);
+    await statsWhen(id, ({ recorded }) => recorded === 3);
+    await of(id, "PATCH ", { total: 3 });
+    const { soldOutAt } = await statsWhen(id, ({ soldOutAt: at }) => at !== null);
+    await past.db.insert(saleChanges).values(
+      Array.from({ length: limits.saleHistoryShown }, (_, place) => ({
+        ...{ saleId: id, version: 1_000 + place, action: "pause" as const, reason: "", actor: "" },
+        ...({ before: { state: "open" }, after: { state: "paused" } } as const),
+      })),
+    );
+    const { body } = await of(id, "GET /stats");
+    expect(body.history.at(-1).version).toBe(1_000);
+    expect(body.soldOutAt).toBe(soldOutAt);
   });
 
   test("not before MySQL has the last grant, and without Redis by what MySQL has", async () => {

@@ -1,6 +1,6 @@
 // How a sale went and what was done to it: for its seller.
 
-import { and, desc, eq, gt } from "drizzle-orm";
+import { and, desc, eq, gt, ne, sql } from "drizzle-orm";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../db/client.ts";
 import { grants } from "../ledger/table.ts";
@@ -55,11 +55,27 @@ function rateOf(times: readonly Date[], nowMs: number): number {
   return Math.round((recent.length / seconds) * 10) / 10;
 }
 
-/** The later of the last grant and the last change of the total: a sale is sold out as well when its total comes down. */
-function lastMove(grantedAt: Date | undefined, history: readonly PastChange[]): Date | null {
-  const moved = history.find(
-    ({ after, action }) => after.total !== undefined && action !== "create",
-  );
+/**
+ * The later of the last grant and the last change of the total: a sale is sold out as well when its total comes down.
+ * That change may be far behind those that are shown; the index on sale and version leads to it.
+ */
+async function lastMove(
+  db: Database,
+  saleId: number,
+  grantedAt: Date | undefined,
+): Promise<Date | null> {
+  const [moved] = await db
+    .select({ at: saleChanges.createdAt })
+    .from(saleChanges)
+    .where(
+      and(
+        eq(saleChanges.saleId, saleId),
+        ne(saleChanges.action, "create"),
+        sql`JSON_EXTRACT(${saleChanges.after}, '$.total') IS NOT NULL`,
+      ),
+    )
+    .orderBy(desc(saleChanges.version))
+    .limit(1);
   if (!grantedAt || !moved) return grantedAt ?? moved?.at ?? null;
   return grantedAt > moved.at ? grantedAt : moved.at;
 }
@@ -95,7 +111,7 @@ export async function statsOf(
   const isKnown = left === 0 && recorded >= granted;
   return {
     ...{ granted, returned, recorded, left, grantsPerSecond: rateOf(times, clock.now()) },
-    soldOutAt: isKnown ? lastMove(times[0], history) : null,
+    soldOutAt: isKnown ? await lastMove(db, saleId, times[0]) : null,
     asOf: new Date(live?.asOf ?? clock.now()),
     ...{ live: live !== undefined, history },
   };
