@@ -114,7 +114,11 @@ export async function settle(
   return "applied";
 }
 
-/** A wrong value, or a number that is no time at all: MySQL will not take it the next time either. */
+/**
+ * A wrong value, or a number that is no time at all: MySQL will not take it the next time either. A CHECK could be
+ * violated for a moment only, by a total that is lowered to what Redis has after returns which MySQL does not have yet;
+ * nothing returns grants in Redis first, and whoever adds that must wait here for the sale's backlog.
+ */
 const cannotBeHeld = (error: unknown): boolean => isDataError(error) || error instanceof RangeError;
 
 /**
