@@ -156,6 +156,22 @@ test("that there is nothing is known in memory, and spares Redis and MySQL the q
   expect(asked()).toEqual([1, 2, expect.any(Number)]);
 });
 
+test("that there is nothing is believed from the question on, however late the answer comes", async () => {
+  rows.delete(name);
+  const third = await start();
+  const { memory } = third.levels.counts.of("user-name");
+  const release = Promise.withResolvers<void>();
+  third.hold(release.promise);
+  const asked = third.facts.get(name);
+  await until("the load", () => third.loads.length === 1);
+  third.pass(limits.cacheUnknownSeconds * 1_000);
+  release.resolve();
+  await asked;
+  expect(third.isTrusted()).toBe(true);
+  await third.facts.get(name);
+  expect(memory.none).toBe(0);
+});
+
 test("that there is nothing is not believed from memory while messages may be missed", async () => {
   rows.delete(name);
   const deaf = await start();

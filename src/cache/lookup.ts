@@ -259,9 +259,12 @@ export class Lookup<Key extends string | number, Value extends object> {
     if (!flight.fenced) this.#memory.set(key, value, json.length, flight.since, ttlMs);
   }
 
-  /** Only what was looked for here is remembered: what Redis knows of has been so for a time already. */
+  /**
+   * Only what was looked for here is remembered: what Redis knows of has been so for a time already. From the question
+   * on: what was made while a slow answer was on its way is not in it.
+   */
   #lack(key: Key, flight: Flight<Value>): void {
-    const until = this.around.now() + limits.cacheUnknownSeconds * 1_000;
+    const until = flight.since + limits.cacheUnknownSeconds * 1_000;
     if (!flight.fenced) this.#absent.set(key, until);
   }
 
