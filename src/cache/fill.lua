@@ -1,5 +1,5 @@
 #!lua
--- fill.lua: puts what was loaded where the loader's lease, or the broken text that it replaces, still stands.
+-- fill.lua: puts there what was loaded by a loader whose lease, or the value that it was given, still stands.
 --
 -- KEYS   1 entry (string)
 -- ARGV   1 the text that must stand there   2 the new text   3 how long it stays, seconds

@@ -1,5 +1,6 @@
-// The level in Redis, shared by all processes. Nothing is put there without a lease that was taken before it was
-// loaded (ask.lua, fill.lua), and every change takes values and leases away in the same step that announces it.
+// The level in Redis, shared by all processes. It takes a value only from a loader whose lease, or the value that it was
+// given, still stands (ask.lua, fill.lua), and every change takes values and leases away in the same step that
+// announces it.
 
 import { createHash, randomBytes } from "node:crypto";
 import { limits } from "../limits.ts";
