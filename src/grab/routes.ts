@@ -4,7 +4,15 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { Problem } from "../problem.ts";
 import type { Edge } from "../v1/edge.ts";
-import { idParam, idSchema, jsonAnswer, refusalsOf, SIGNED_IN, timeSchema } from "../v1/schemas.ts";
+import {
+  idParam,
+  idSchema,
+  jsonAnswer,
+  refusalsOf,
+  refusalsWith,
+  SIGNED_IN,
+  timeSchema,
+} from "../v1/schemas.ts";
 import type { V1Grab, V1GrabDeps } from "./handler.ts";
 import { type OwnDeps, ownGrants } from "./own.ts";
 
@@ -33,11 +41,14 @@ const wonSchema = z
   })
   .openapi("Grab");
 
-const RATE_HEADERS = z.object({
-  "RateLimit-Limit": z.string().optional(),
-  "RateLimit-Remaining": z.string().optional(),
-  "RateLimit-Reset": z.string().optional(),
-});
+const rateHeader = (description: string) =>
+  ({ required: false, description, schema: { type: "integer" } }) as const;
+/** Of whatever a sale says to a grab; not where rates are not limited, nor of a grab that did not come so far. */
+const RATE_HEADERS = {
+  "RateLimit-Limit": rateHeader("Grabs at this sale that may come at once."),
+  "RateLimit-Remaining": rateHeader("How many of them are left."),
+  "RateLimit-Reset": rateHeader("Seconds until all of them are there again."),
+};
 
 const grabRoute = (edge: Edge) =>
   createRoute({
@@ -62,9 +73,10 @@ const grabRoute = (edge: Edge) =>
     responses: {
       201: { ...jsonAnswer(wonSchema, "You have won this unit."), headers: RATE_HEADERS },
       200: { ...jsonAnswer(wonSchema, "You had this unit already."), headers: RATE_HEADERS },
-      ...refusalsOf(
-        ...SIGNED_IN,
-        ...(["not-found", "sold-out", "limit-reached", "not-started", "paused", "ended"] as const),
+      ...refusalsOf(...SIGNED_IN, "not-found"),
+      ...refusalsWith(
+        RATE_HEADERS,
+        ...(["sold-out", "limit-reached", "not-started", "paused", "ended"] as const),
         ...(["key-required", "validation", "too-fast", "unavailable"] as const),
       ),
     },

@@ -82,22 +82,34 @@ export const jsonAnswer = <Schema extends z.ZodType>(schema: Schema, description
   content: { "application/json": { schema } },
 });
 
+type Headers = Readonly<Record<string, object>>;
+
 /**
  * The refusals of a route, for its `responses`. They are documented; a typed client sees what succeeds, and asks
  * `response.ok` first.
  */
-export function refusalsOf(...codes: ProblemCode[]): Record<never, never> {
+export const refusalsOf = (...codes: ProblemCode[]): Record<never, never> =>
+  refusalsWith({}, ...codes);
+
+/** The same for refusals that may have these headers. */
+export function refusalsWith(more: Headers, ...codes: ProblemCode[]): Record<never, never> {
   const byStatus = Map.groupBy(new Set(codes), (code) => refusals[code].status);
   return Object.fromEntries(
-    [...byStatus].map(([status, ofStatus]) => [
-      status,
-      {
-        description: ofStatus.map((code) => `${refusals[code].title} (\`${code}\`).`).join(" "),
-        ...(status === 429 || status === 503 ? { headers: retryAfter(true) } : {}),
-        ...(ofStatus.includes("idempotency-in-progress") ? { headers: retryAfter(false) } : {}),
-        content: { "application/problem+json": { schema: problemSchema } },
-      },
-    ]),
+    [...byStatus].map(([status, ofStatus]) => {
+      const headers = {
+        ...more,
+        ...(status === 429 || status === 503 ? retryAfter(true) : {}),
+        ...(ofStatus.includes("idempotency-in-progress") ? retryAfter(false) : {}),
+      };
+      return [
+        status,
+        {
+          description: ofStatus.map((code) => `${refusals[code].title} (\`${code}\`).`).join(" "),
+          ...(Object.keys(headers).length > 0 ? { headers } : {}),
+          content: { "application/problem+json": { schema: problemSchema } },
+        },
+      ];
+    }),
   );
 }
 

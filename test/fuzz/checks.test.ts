@@ -190,6 +190,7 @@ const failing: [what: string, check: Check, Faults][] = [
   ["an answer that is no JSON", "schema", { noteHeaders: { "Content-Type": "text/html" } }],
   ["a header that is missing", "header", { noteHeaders: {} }],
   ["a header that is not documented", "header", { noteHeaders: { ...HERE, ETag: '"1"' } }],
+  ["a rate that is not documented", "header", { noteHeaders: { ...HERE, "RateLimit-Limit": "5" } }],
   ["SQL", "secret", { note: { ...RIGHT, text: "select `id` from `users`" } }],
   ["a stack", "secret", { note: { ...RIGHT, text: "at run (/srv/x/a.js:1:2)" } }],
   ["a path", "secret", { note: { ...RIGHT, text: "in /home/me/x" } }],

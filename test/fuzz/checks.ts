@@ -130,7 +130,10 @@ function* schemaFaults({ answers }: Operation, answer: FuzzAnswer): Generator<st
 }
 
 /** Those that a client acts upon. */
-const TELLING = ["etag", "location", "retry-after", "idempotent-replayed"];
+const TELLING = [
+  ...["etag", "location", "retry-after", "idempotent-replayed"],
+  ...["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
+];
 
 /** Of the headers that tell a client something, an answer has those that the document says. */
 function* headerFaults({ answers }: Operation, answer: FuzzAnswer): Generator<string> {
