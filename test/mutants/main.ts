@@ -15,7 +15,8 @@ import { type MutantOptions, readOptions } from "./options.ts";
 import { runTests, type TestName, typeProblem } from "./run.ts";
 import { ALIVE, faultOf, type Verdict, verdictOn } from "./verdict.ts";
 
-/** The edits of grab.lua run in one test file, each as a test of its own that passes when it is caught. */
+/** The name of all edits of grab.lua, which run in one test file, each as a test that passes when it is caught. */
+const GRAB_SCRIPT = "grab.lua";
 const grabScriptTest = (what: string): TestName => ({
   file: "test/mutants.test.ts",
   title: `${what} is caught`,
@@ -75,7 +76,9 @@ async function tryAll(
   { only, quick, verbose }: MutantOptions,
 ): Promise<number> {
   const chosen = mutants.filter((one) => (only ? one.name === only : !quick || one.quick));
-  if (chosen.length === 0)
+  // With --quick they are left out: `npm test` runs them anyway.
+  const withGrabScript = only ? only === GRAB_SCRIPT : !quick;
+  if (chosen.length === 0 && !withGrabScript)
     throw new CannotStart(`There is no mutant ${only}; test/mutants/ has their names.`);
   const copy = join(servers.folder, "copy");
   copyTree(ROOT, copy);
@@ -93,8 +96,7 @@ async function tryAll(
     show(rows.at(-1) as Row);
     if (verbose && verdict.caught) say(`<!-- ${cell(verdict.by)} -->`);
   }
-  // With --quick they are left out: `npm test` runs them anyway.
-  if (!only && !quick) {
+  if (withGrabScript) {
     for (const row of await tryGrabScript(copy, servers)) {
       rows.push(row);
       show(row);
@@ -114,7 +116,7 @@ async function tryGrabScript(copy: string, servers: TestServers): Promise<Row[]>
     const found = outcomes.find(({ title }) => title === tests[index]?.title);
     const why = found ? (found.failure?.message ?? "") : "its test did not run";
     return {
-      ...{ name: "grab.lua", what, seconds: found?.seconds ?? 0 },
+      ...{ name: GRAB_SCRIPT, what, seconds: found?.seconds ?? 0 },
       caughtBy: { file: "test/grab-script.test.ts", title: check },
       verdict: why === "" ? { caught: true, by: check } : { caught: false, why },
     };

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 
 export interface MutantOptions {
-  /** The name of a mutant; undefined for all. */
+  /** The name of a mutant, or of those of grab.lua; undefined for all. */
   readonly only: string | undefined;
   /** Only those that run in seconds. */
   readonly quick: boolean;
@@ -15,7 +15,7 @@ Breaks the product on purpose, one edit at a time, in a copy of the tree, and de
 it notices. Prints a row for each as it is tried. Ends with 0 when all were caught, with 1 when one survived, when an
 edit no longer applies or does not work, or when a test fails without any edit.
 
-  --only NAME     one of them, by the name in the first column
+  --only NAME     one of them, by the name in the first column; with grab.lua all that have this name
   --quick         those that run in seconds; part of CI
   --verbose       what each test said
   --help          this text
