@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { processMicros } from "./cpu.ts";
 import { perSecondOf } from "./figures.ts";
 import { runLoad, totalOf } from "./load.ts";
-import { customer, requestText, writeRequests } from "./requests.ts";
+import { customer, type RequestFile, requestText, writeRequests } from "./requests.ts";
 import type { Bench } from "./system.ts";
 
 const SERVER = new URL("./bare-server.ts", import.meta.url).pathname;
@@ -22,7 +22,21 @@ export interface BareFigure {
   readonly generatorMicros: number;
 }
 
+/** By run. They are written once: signing them takes longer than what is measured beside a scenario. */
+const written = new WeakMap<Bench, RequestFile>();
+
 /** The same requests as for a grab. */
+function requestsOf(bench: Bench): RequestFile {
+  const known = written.get(bench);
+  if (known) return known;
+  const requests = writeRequests(join(bench.folder, "bare-requests"), REQUESTS, (index) => {
+    const token = bench.mint.token(customer(index));
+    return requestText("PATCH", "/api/users/seller/coupons/sale-000001", { Authorization: token });
+  });
+  written.set(bench, requests);
+  return requests;
+}
+
 export async function measureBare(
   bench: Bench,
   { connections, seconds }: { connections: number; seconds: number },
@@ -33,12 +47,7 @@ export async function measureBare(
   try {
     const { value } = await child.stdout.getReader().read();
     const url = `http://127.0.0.1:${Number(new TextDecoder().decode(value))}`;
-    const requests = writeRequests(join(bench.folder, "bare-requests"), REQUESTS, (index) => {
-      const token = bench.mint.token(customer(index));
-      return requestText("PATCH", "/api/users/seller/coupons/sale-000001", {
-        Authorization: token,
-      });
-    });
+    const requests = requestsOf(bench);
     const load = { connections, rounds: ROUNDS };
     await runLoad(bench, url, requests, { ...load, seconds: WARM_UP_SECONDS });
     let begin = 0;
