@@ -1,6 +1,7 @@
 // The audit beside the ledger: every ten seconds a round over the shards that this process writes. A sale with a
 // finding is paused, because its numbers cannot be trusted any more; nothing is corrected, because nobody knows
-// which of the stores is right. While a gate is closed or a server does not answer, it says nothing.
+// which of the stores is right; only where Redis lacks the sale, a counter of it or the entries of its last grants, the
+// whole shard is recovered instead of a pause. While a gate is closed or a server does not answer, it says nothing.
 
 import type { Finding } from "../audit/finding.ts";
 import { LiveAudit, type LiveRound } from "../audit/live.ts";
