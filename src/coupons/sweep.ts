@@ -1,5 +1,5 @@
 import type { Database } from "../db/client.ts";
-import { reasonOf } from "../db/errors.ts";
+import { startPurge } from "../db/purge.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import { expireOver, freeLapsed } from "./lapse.ts";
@@ -13,31 +13,15 @@ export interface Sweep {
 }
 
 /** Looks every `couponSweepMs`, on every process; a pass goes on while it finds full batches. */
-export function createSweep({ db, log }: { db: Database; log: Log }): Sweep {
-  return {
-    start() {
-      let passing: Promise<void> | undefined;
-      let stopped = false;
-      const untilNoneIsLeft = async (batch: (db: Database) => Promise<number>) => {
-        while (!stopped && (await batch(db)) === limits.couponSweepBatch);
-      };
-      const pass = async () => {
-        await untilNoneIsLeft(freeLapsed);
-        await untilNoneIsLeft(expireOver);
-      };
-      const timer = setInterval(() => {
-        if (passing) return;
-        passing = pass()
-          .catch((error) => log.warn({ reason: reasonOf(error) }, "sweeping coupons failed"))
-          .finally(() => {
-            passing = undefined;
-          });
-      }, limits.couponSweepMs);
-      return () => {
-        stopped = true;
-        clearInterval(timer);
-        return passing ?? Promise.resolve();
-      };
-    },
-  };
-}
+export const createSweep = ({ db, log }: { db: Database; log: Log }): Sweep => ({
+  start: () =>
+    startPurge({
+      ...{ everyMs: limits.couponSweepMs, batchRows: limits.couponSweepBatch },
+      // Coupons expire once no lock that ran out is left: one that was locked until its end does so in the same pass.
+      async batch() {
+        const freed = await freeLapsed(db);
+        return freed === limits.couponSweepBatch ? freed : expireOver(db);
+      },
+      ...{ log, failed: "sweeping coupons failed" },
+    }),
+});

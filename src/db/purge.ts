@@ -1,5 +1,5 @@
-// Removes rows whose time is over, a batch at a time, and keeps up with whatever makes them: a pass goes on for as long
-// as it finds full batches, and none begins while another is under way.
+// Removes or changes rows whose time is over, a batch at a time, and keeps up with whatever makes them: a pass goes on
+// for as long as it finds full batches, and none begins while another is under way.
 
 import type { Log } from "../log.ts";
 import { reasonOf } from "./errors.ts";
@@ -7,7 +7,7 @@ import { reasonOf } from "./errors.ts";
 interface PurgeOptions {
   readonly everyMs: number;
   readonly batchRows: number;
-  /** Removes at most `batchRows`; gives how many. May throw, which is tried again with the next pass. */
+  /** Does so to at most `batchRows`; gives how many. May throw, which is tried again with the next pass. */
   readonly batch: () => Promise<number>;
   readonly log: Log;
   /** What the log says of a pass that failed. */
