@@ -19,15 +19,15 @@ export class Heart {
     readonly processId: string,
   ) {}
 
-  /** One beat. Throws when MySQL does not answer. */
-  async beat(): Promise<void> {
+  /** One beat, with what it says of Redis. Throws when MySQL does not answer. */
+  async beat(reachesRedis: boolean): Promise<void> {
     await this.db
       .insert(processes)
       .values({
         ...{ id: this.processId, host: thisPlace, pid: process.pid, scripts: ownScripts },
-        ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)` },
+        ...{ startedAt: sql`NOW(3)`, heartbeatAt: sql`NOW(3)`, reachesRedis },
       })
-      .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)` } });
+      .onDuplicateKeyUpdate({ set: { heartbeatAt: sql`NOW(3)`, reachesRedis } });
     if (!this.#isFresh()) this.#steadySince = performance.now();
     this.#beatAt = performance.now();
   }

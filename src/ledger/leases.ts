@@ -1,6 +1,11 @@
 // Who writes which shard. Every second each process renews the leases it holds, gives back what exceeds its share
 // of the sixteen, and takes what is free. Leases are judged by MySQL's clock.
+//
+// A process may reach MySQL and not Redis: it could hold its leases for ever and write nothing. So each asks Redis
+// too. One that gets no answer takes nothing and says so beside its heartbeat, and after as long as a lease lasts it
+// gives back what it has; the sixteen are shared among the others.
 
+import { once } from "node:events";
 import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import { ER_LOCK_WAIT_TIMEOUT, errnoOf, reasonOf } from "../db/errors.ts";
 import { killConnection } from "../db/locks.ts";
@@ -8,13 +13,16 @@ import { limits } from "../limits.ts";
 import type { LedgerContext } from "./context.ts";
 import { compareIds } from "./entry.ts";
 import { leaseEnd } from "./lease.ts";
-import { livingProcesses } from "./liveness.ts";
+import { countLiving } from "./liveness.ts";
 import type { ShardWriter } from "./shard.ts";
 import { shards } from "./table.ts";
 
 export class Leases {
   /** Processes with a fresh heartbeat, this one included. */
   living = 1;
+  /** Whether Redis has answered in the latest round. */
+  reachesRedis = true;
+  #redisAnsweredAt = performance.now();
   #takesMore = true;
 
   constructor(
@@ -29,9 +37,10 @@ export class Leases {
 
   /** One round. Throws when MySQL does not answer. */
   async tick(): Promise<void> {
-    this.living = Math.max(1, (await livingProcesses(this.context.pool.db)).length);
     const { processId } = this.context.settings;
     const { db } = this.context.pool;
+    const [{ living, recording }] = await Promise.all([countLiving(db), this.#askRedis()]);
+    this.living = Math.max(1, living);
     await this.#renew();
     const cursors = this.writers.map((writer) => writer.cursor);
     const rows = await db
@@ -46,7 +55,7 @@ export class Leases {
     // A process that heard of no recovery, because it was cut off from MySQL, may be at a Redis that heard of none
     // either: its old gate would stay open there for ever.
     this.context.post({ type: "epochs", epochs: rows.map(({ epoch }) => epoch) });
-    const share = Math.ceil(limits.shards / this.living);
+    const share = Math.ceil(limits.shards / Math.max(1, recording));
     let held = 0;
     for (const row of rows) {
       const writer = this.writers[row.shard];
@@ -54,7 +63,7 @@ export class Leases {
       held += 1;
       // A cursor that went back says that MySQL has been restored from an older copy: the next claim looks.
       const wentBack = compareIds(row.lastId, cursors[row.shard] ?? "0-0") < 0;
-      if (row.owner !== processId || wentBack || held > share) {
+      if (row.owner !== processId || wentBack || held > share || this.#isCutOff) {
         held -= 1;
         void writer.release();
       }
@@ -64,12 +73,32 @@ export class Leases {
       return free && incarnation !== "" && this.writers[shard]?.owned === false;
     });
     // At once: each may wait a second for a holder that is stopped, and the next heartbeat must not.
-    const claims = wanted.slice(0, this.#takesMore ? Math.max(0, share - held) : 0);
+    const takes = this.#takesMore && this.reachesRedis;
+    const claims = wanted.slice(0, takes ? Math.max(0, share - held) : 0);
     const taken = await Promise.all(
       claims.map(({ shard, connectionId }) => this.#claim(shard, connectionId)),
     );
     held += taken.filter(Boolean).length;
     this.context.metrics.leases.set(held);
+  }
+
+  /** Never rejects. By a command, because a link that is half open looks well until it is used. */
+  async #askRedis(): Promise<void> {
+    const { redis } = this.context;
+    try {
+      const signal = AbortSignal.timeout(limits.redisCommandTimeoutMs);
+      if (redis.status !== "ready") await once(redis, "ready", { signal });
+      await redis.time();
+      this.reachesRedis = true;
+      this.#redisAnsweredAt = performance.now();
+    } catch {
+      this.reachesRedis = false;
+    }
+  }
+
+  get #isCutOff(): boolean {
+    const silentMs = performance.now() - this.#redisAnsweredAt;
+    return !this.reachesRedis && silentMs > limits.leaseSeconds * 1_000;
   }
 
   /**

@@ -59,6 +59,17 @@ export async function livingProcesses(
   return rows.filter((one) => !isGone(one)).map(({ id }) => id);
 }
 
+/** How many processes live, and how many of them can record, because Redis answers them. */
+export async function countLiving(db: Database): Promise<{ living: number; recording: number }> {
+  const rows = await db
+    .select({ host: processes.host, pid: processes.pid, reachesRedis: processes.reachesRedis })
+    .from(processes)
+    .where(beatsLately());
+  const living = rows.filter((one) => !isGone(one));
+  const recording = living.filter(({ reachesRedis }) => reachesRedis);
+  return { living: living.length, recording: recording.length };
+}
+
 /**
  * The ids of the processes that have served within `witnessGoneSeconds` and are gone without having said so: what
  * only they knew nobody knows.

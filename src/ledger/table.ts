@@ -1,5 +1,6 @@
 import {
   bigint,
+  boolean,
   datetime,
   index,
   int,
@@ -81,6 +82,8 @@ export const processes = mysqlTable("processes", {
   pid: int("pid", { unsigned: true }).notNull(),
   startedAt: instant("started_at").notNull(),
   heartbeatAt: instant("heartbeat_at").notNull(),
+  /** False while Redis does not answer it: then it has no share of the shards. */
+  reachesRedis: boolean("reaches_redis").notNull().default(true),
   /** The texts of its scripts as JSON, so that a recovery loads those of every version that serves. */
   scripts: text("scripts"),
 });

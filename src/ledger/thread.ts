@@ -89,7 +89,7 @@ function startLedger(settings: LedgerSettings) {
    */
   async function beat(): Promise<void> {
     if (performance.now() - heardAt > limits.mainSilenceMsMax) return;
-    await heart.beat().then(enrol, () => undefined);
+    await heart.beat(leases.reachesRedis).then(enrol, () => undefined);
   }
 
   /** Never rejects. */

@@ -51,7 +51,7 @@ async function startWriters(
   return {
     ...{ id, context, writers, fences, release, heart, leases },
     async tick() {
-      await heart.beat();
+      await heart.beat(leases.reachesRedis);
       await leases.tick();
     },
     owned: () => writers.filter((writer) => writer.owned).map((writer) => writer.shard),

@@ -1,0 +1,1 @@
+ALTER TABLE `processes` ADD `reaches_redis` boolean DEFAULT true NOT NULL;
