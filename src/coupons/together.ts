@@ -22,7 +22,10 @@ export const isGiving = (step: Step): boolean => step.action === "lock" || step.
 export const isTaking = (step: Step): boolean =>
   isGiving(step) && !(step.action === "use" && step.from === "locked");
 
-/** The coupons at these places, and those that the order has locked or used besides. */
+/**
+ * The coupons at these places, and those that the order has locked or used besides. For those MySQL looks through all that
+ * the user has, a third of a millisecond for each thousand: an index that knows orders would be paid by every grant.
+ */
 async function readOrder(
   tx: Transaction,
   userId: number,
