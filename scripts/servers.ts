@@ -2,11 +2,12 @@
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { ensureServers } from "../src/embedded/install.ts";
 import { layoutOf } from "../src/embedded/layout.ts";
 import { mysqlServer } from "../src/embedded/mysql.ts";
-import { unmountAllIn } from "../test/harness/disk.ts";
+import { mayMountDisks, mountSmallDisk, unmountAllIn } from "../test/harness/disk.ts";
 import { ensureFaketime } from "../test/harness/faketime.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname;
@@ -23,6 +24,14 @@ export interface TestServers {
 
 export const say = (text: string): void => console.log(text);
 
+const GIGABYTE = 2 ** 30;
+/**
+ * Servers that flush at every commit wait for the machine's disk, and for whatever else uses it: seconds, now and then,
+ * on a slow one. Where there is room the folder is a disk in memory; the tests kill processes, never the machine.
+ */
+const DISK_BYTES = 4 * GIGABYTE;
+const ROOMY_BYTES = 3 * DISK_BYTES;
+
 /** Folders are named after the process, so that those of runs that were killed can be told and removed. */
 function makeFolder(): string {
   mkdirSync(ALL, { recursive: true, mode: 0o700 });
@@ -31,10 +40,11 @@ function makeFolder(): string {
   }
   const folder = join(ALL, `${process.pid}-${randomBytes(3).toString("hex")}`);
   mkdirSync(folder, { mode: 0o700 });
+  if (totalmem() >= ROOMY_BYTES && mayMountDisks()) mountSmallDisk(folder, DISK_BYTES);
   return folder;
 }
 
-/** With the disks that a test was killed with. */
+/** With its disk, and those that a test was killed with. */
 function removeFolder(folder: string): void {
   unmountAllIn(folder);
   rmSync(folder, { recursive: true, force: true });

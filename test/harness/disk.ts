@@ -26,13 +26,16 @@ const unmount = (folder: string): void => {
   if (!run("umount", folder)) run("umount", "--lazy", folder);
 };
 
-/** Takes away what is mounted in this folder, such as the disks of a run that was killed. */
+/** Takes away what is mounted on this folder and in it, such as the disks of a run that was killed. */
 export function unmountAllIn(folder: string): void {
   if (process.platform !== "linux") return;
   const places = readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
     .map((line) => (line.split(" ")[1] ?? "").replaceAll("\\040", " "));
-  for (const place of places) if (place.startsWith(`${folder}/`)) unmount(place);
+  // What was mounted last is in what was mounted before, perhaps.
+  for (const place of places.reverse()) {
+    if (place === folder || place.startsWith(`${folder}/`)) unmount(place);
+  }
 }
 
 /** Whether this process may mount one. */

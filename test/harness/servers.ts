@@ -4,7 +4,7 @@
 // Everything that a file started is stopped by `stopEverything`, which it hands to `afterAll`.
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Durability } from "../../src/config.ts";
 import { migrate } from "../../src/db/migrate.ts";
@@ -37,9 +37,12 @@ function given(name: "DATABASE_URL" | "TEST_FOLDER"): string {
   return value;
 }
 
-/** A new empty folder of this test run, removed at its end. */
-export const freshFolder = (name: string): string =>
-  mkdtempSync(join(given("TEST_FOLDER"), `${name}-`));
+/** A new empty folder of this test run. Removed by `stopEverything`, after whatever is started in it. */
+export function freshFolder(name: string): string {
+  const folder = mkdtempSync(join(given("TEST_FOLDER"), `${name}-`));
+  stopLater(async () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** A new database on the run's server; with the tables, unless `migrated` is false. Removed by `stopEverything`. */
 export async function freshDatabase({
