@@ -9,18 +9,35 @@ import type { ChaosSystem } from "./system.ts";
 
 /** How long a freed server gets to go on by itself. A database that found its disk full looks again once a minute. */
 const FREED_MS_MAX = 1_500;
+const INSIST_MS_MAX = 10_000;
+const INSIST_PAUSE_MS = 50;
 /** What a full disk still has room for. */
 const LEFT_BYTES = 8 * 1_024;
 /** What an operating system may not have written yet when the power fails. */
 const TAIL_BYTES = [200, 20_000] as const;
 
+/** Has Redis do something, and asks again while it does not answer: its disk may be busy, or this client's link new. */
+async function insist(command: () => Promise<unknown>): Promise<void> {
+  const deadline = performance.now() + INSIST_MS_MAX;
+  for (;;) {
+    try {
+      await command();
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await Bun.sleep(INSIST_PAUSE_MS);
+    }
+  }
+}
+
 export const pauseRedis: Inject = async ({ redisClient }, { forMs, lot }) => {
-  await redisClient.call("CLIENT", "PAUSE", String(forMs), lot < 0.5 ? "WRITE" : "ALL");
+  const what = lot < 0.5 ? "WRITE" : "ALL";
+  await insist(() => redisClient.call("CLIENT", "PAUSE", String(forMs), what));
   return async () => undefined;
 };
 
 export const flushScripts: Inject = async ({ redisClient }) => {
-  await redisClient.script("FLUSH");
+  await insist(() => redisClient.script("FLUSH"));
   return async () => undefined;
 };
 
@@ -31,7 +48,7 @@ export const rewriteFile: Inject = async ({ redisClient }) => {
 };
 
 export const emptyRedis: Inject = async ({ redisClient }) => {
-  await redisClient.flushall();
+  await insist(() => redisClient.flushall());
   return async () => undefined;
 };
 
