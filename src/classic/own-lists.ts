@@ -2,9 +2,8 @@
 // that a grant is listed right after its 201 on every process. Requests share readings (redis/group.ts): for
 // all of a group two round trips to Redis, then one query, then one more for sales not in memory.
 
-import { LRUCache } from "lru-cache";
-import { EVERYTHING } from "../cache/changes.ts";
 import type { Levels } from "../cache/levels.ts";
+import { createReadings } from "../cache/readings.ts";
 import type { Database } from "../db/client.ts";
 import { limits } from "../limits.ts";
 import type { Redis } from "../redis/client.ts";
@@ -38,8 +37,6 @@ interface WalletRequest {
 interface Line {
   readonly text: string;
   readonly templateId: number;
-  /** When it was read, by the clock of the levels. */
-  readonly since: number;
 }
 
 const lineOf = ({ name, faceValue, description }: SaleFacts): string =>
@@ -47,23 +44,9 @@ const lineOf = ({ name, faceValue, description }: SaleFacts): string =>
 
 /** The lines of sales: from memory, or MySQL. What changes in a sale or its template takes the line away. */
 function createLines(db: Database, levels: WalletDeps["levels"]) {
-  const lines = new LRUCache<number, Line>({
-    max: limits.cacheSalesMax,
-    ttl: limits.cacheMemorySeconds * 1_000,
-    ttlResolution: 0,
-  });
-  let heard = 0;
-  levels.onChange((changes) => {
-    heard += 1;
-    if (changes === EVERYTHING) {
-      lines.clear();
-      return;
-    }
-    for (const { kind, key } of changes) {
-      if (kind === "sale") lines.delete(Number(key));
-      if (kind !== "template") continue;
-      for (const [saleId, line] of lines) if (line.templateId === key) lines.delete(saleId);
-    }
+  const lines = createReadings<Line>(levels, {
+    ...{ of: "sale", max: limits.cacheSalesMax },
+    concerns: { kind: "template", keyOf: ({ templateId }) => templateId },
   });
 
   /** The line of each sale; a sale that MySQL does not have (a restored backup) has none. */
@@ -71,16 +54,15 @@ function createLines(db: Database, levels: WalletDeps["levels"]) {
     const found = new Map<number, string>();
     const missing: number[] = [];
     for (const id of saleIds) {
-      const line = lines.get(id);
-      if (line === undefined || !levels.believes(line.since)) missing.push(id);
+      const line = lines.peek(id);
+      if (line === undefined) missing.push(id);
       else found.set(id, line.text);
     }
     if (missing.length === 0) return found;
-    const [heardBefore, since] = [heard, levels.now()];
+    const keep = lines.begin();
     for (const sale of await loadSales(db, missing)) {
       const text = lineOf(sale);
-      // Read before a change that was heard of meanwhile, perhaps: good for this answer only.
-      if (heard === heardBefore) lines.set(sale.id, { text, templateId: sale.templateId, since });
+      keep(sale.id, { text, templateId: sale.templateId });
       found.set(sale.id, text);
     }
     return found;
