@@ -17,7 +17,7 @@ interface Count {
 }
 
 /** These measure times while much is going on, and have the machine to themselves, after the lanes. */
-const ALONE = ["audit-load", "bad-input", "overload", "faults/load"].map(
+const ALONE = ["audit-load", "bad-input", "overload", "faults/load", "faults/redis-link"].map(
   (name) => `test/${name}.test.ts`,
 );
 /** What `bun test` prints before the tests of a file. */
