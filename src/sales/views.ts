@@ -164,10 +164,24 @@ export function createSaleViews({ db, records, listed, numbers, clock }: ViewDep
     });
   }
 
+  /** All who ask for a sale within the second of one reading are shown the same. */
+  const shown = new WeakMap<
+    SaleNumbers,
+    { readonly record: SaleRecord; readonly view: SaleView }
+  >();
+
+  function viewIn(record: SaleRecord, of: SaleNumbers): SaleView {
+    const before = shown.get(of);
+    if (before?.record === record) return before.view;
+    const view = viewOf(record, of, true);
+    shown.set(of, { record, view });
+    return view;
+  }
+
   return {
     async find(saleId) {
       const [record, of] = [records.peek(saleId), numbers.peek(saleId)];
-      if (record && of) return viewOf(record, of, true);
+      if (record && of) return viewIn(record, of);
       if (!record && !(await records.get(saleId))) return undefined;
       return (await viewsOf([saleId]))[0];
     },
