@@ -1,7 +1,7 @@
 // `npm test`: runs all tests, and ends with a line that counts. Files run in two lanes, each with a MySQL or MariaDB of
 // its own, so that no test sees what another lane does to a server; what one file prints stays together. Arguments go
-// to `bun test`, for example a file, and make one lane. DATABASE_URL points the tests at another server, on which they
-// make and remove databases of their own.
+// to `bun test`, for example a file, and make one lane, as does DATABASE_URL: it points the tests at another server, on
+// which they make and remove databases of their own.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -16,6 +16,7 @@ interface Count {
   readonly failed: number;
 }
 
+const FILES = ["./src/", "./test/"];
 /** These measure times while much is going on, and have the machine to themselves, after the lanes. */
 const ALONE = ["audit-load", "bad-input", "overload", "faults/load", "faults/redis-link"].map(
   (name) => `test/${name}.test.ts`,
@@ -56,6 +57,7 @@ async function runTests(
   { folder, environment, stop }: TestServers,
   inLane = false,
 ): Promise<Count> {
+  if (stop.aborted) return { passed: 0, failed: 0 };
   const output = inLane ? "pipe" : "inherit";
   const report = join(folder, `report-${randomBytes(3).toString("hex")}.xml`);
   const child = Bun.spawn(
@@ -92,12 +94,13 @@ const sum = (counts: readonly Count[]): Count => ({
 
 /** Two lanes side by side, and then those that want to be alone. */
 async function runLanes(one: TestServers, two: TestServers): Promise<Count> {
-  const files = ["./src/", "./test/", ...ALONE.map((path) => `--path-ignore-patterns=${path}`)];
+  // Before the second server was there, perhaps, which has not heard of it then.
+  if (one.stop.aborted) return sum([]);
+  const files = [...FILES, ...ALONE.map((path) => `--path-ignore-patterns=${path}`)];
   const both = await Promise.all([
     runTests([...files, "--shard=1/2"], one, true),
     runTests([...files, "--shard=2/2"], two, true),
   ]);
-  if (one.stop.aborted) return sum(both);
   return sum([
     ...both,
     await runTests(
@@ -115,11 +118,11 @@ function conclude({ passed, failed }: Count, stopped: boolean): number {
 
 await runCommand(() => {
   const filter = process.argv.slice(2);
+  const inLanes = filter.length === 0 && !process.env.DATABASE_URL;
   return withTestServers(async (one) => {
-    const count =
-      filter.length > 0
-        ? await runTests(filter, one)
-        : await withTestServers((two) => runLanes(one, two));
+    const count = inLanes
+      ? await withTestServers((two) => runLanes(one, two))
+      : await runTests(filter.length > 0 ? filter : FILES, one);
     return conclude(count, one.stop.aborted);
   });
 });
