@@ -102,24 +102,32 @@ export class Leases {
   }
 
   /**
-   * All in one transaction, which waits for nobody. A row that is locked is left for the next round: it is in a batch
-   * of its owner, which renews the lease itself, or for a moment in a change of one of its sales.
+   * Those whose rows nobody has locked: a batch renews its own lease itself, and what changes one of a shard's sales
+   * has the row for a moment. Two statements, each a transaction of its own: a process that is stopped in between
+   * must not keep the rows.
    */
   async #renew(): Promise<void> {
     const held = this.writers.filter((writer) => writer.owned).map(({ shard }) => shard);
     if (held.length === 0) return;
-    await this.context.pool.db.transaction(async (tx) => {
-      const rows = await tx
-        .select({ shard: shards.shard })
-        .from(shards)
-        .where(
-          and(inArray(shards.shard, held), eq(shards.leaseOwner, this.context.settings.processId)),
-        )
-        .for("update", { skipLocked: true });
-      const free = rows.map(({ shard }) => shard);
-      if (free.length === 0) return;
-      await tx.update(shards).set({ leaseUntil: leaseEnd() }).where(inArray(shards.shard, free));
-    });
+    const { db } = this.context.pool;
+    const ours = (which: readonly number[]) =>
+      and(
+        inArray(shards.shard, [...which]),
+        eq(shards.leaseOwner, this.context.settings.processId),
+      );
+    const rows = await db
+      .select({ shard: shards.shard })
+      .from(shards)
+      .where(ours(held))
+      .for("update", { skipLocked: true });
+    const free = rows.map(({ shard }) => shard);
+    if (free.length === 0) return;
+    try {
+      await db.update(shards).set({ leaseUntil: leaseEnd() }).where(ours(free));
+    } catch (error) {
+      // Somebody has taken one of them in between, and keeps it: the next round is in a second.
+      if (errnoOf(error) !== ER_LOCK_WAIT_TIMEOUT) throw error;
+    }
   }
 
   async #claim(shard: number, holder: number | null): Promise<boolean> {
