@@ -5,6 +5,7 @@ import { burstOf } from "../src/grab/buckets.ts";
 import { grants } from "../src/ledger/table.ts";
 import { limits } from "../src/limits.ts";
 import { cacheKeys, saleKeys } from "../src/redis/keys.ts";
+import { sales } from "../src/sales/table.ts";
 import { startApi, type TestApi } from "./harness/api.ts";
 import { freshName, grab as grabClassic, mintCustomer, newUser } from "./harness/http.ts";
 import { type Link, linkTo } from "./harness/links.ts";
@@ -258,6 +259,24 @@ test("what one has is not told while it may not be all: Redis is away, or has lo
   expect((await mine(saleId, token)).status).toBe(503);
   redis.proxy.heal();
   await until("it to be told", async () => (await mine(saleId, token)).body.grabs?.length === 1);
+});
+
+test("what one has is not told by a Redis that has lost it, before anybody has noticed that either", async () => {
+  const saleId = await newSale(past, 2);
+  const { id, token } = await mintCustomer();
+  await past.db.transaction(async (tx) => {
+    // Nothing is recorded of the sale meanwhile.
+    await tx.select().from(sales).where(eq(sales.id, saleId)).for("update");
+    expect((await grab(saleId, token)).status).toBe(201);
+    const lost = past.redis.multi().hdel(saleKeys(saleId).winners, String(id));
+    await lost.script("FLUSH").exec();
+    expect((await mine(saleId, token)).status).toBe(503);
+  });
+  const told = await until("to be told again", async () => {
+    const { status, body } = await mine(saleId, token);
+    return status === 200 ? body.grabs : undefined;
+  });
+  expect(told).toHaveLength(1);
 });
 
 test("a grab while Redis is away is 503 with Retry-After, and its repetition wins", async () => {

@@ -10,6 +10,7 @@ import type { Redis } from "../redis/client.ts";
 import { saleKeys, shardOf } from "../redis/keys.ts";
 import { sales } from "../sales/table.ts";
 import type { Gates } from "./gates.ts";
+import { isStillOpen } from "./probe.ts";
 import { winnersOf } from "./winners.ts";
 
 export interface OwnGrant {
@@ -21,7 +22,7 @@ export interface OwnGrant {
 export interface OwnDeps {
   readonly redis: Redis;
   readonly db: Database;
-  readonly gates: Pick<Gates, "at">;
+  readonly gates: Pick<Gates, "at" | "close" | "notice">;
 }
 
 /**
@@ -34,9 +35,11 @@ export async function ownGrants(
   saleId: number,
   userId: number,
 ): Promise<OwnGrant[] | undefined> {
-  const gate = deps.gates.at(shardOf(saleId));
+  const shard = shardOf(saleId);
+  const gate = deps.gates.at(shard);
   const held = gate && (await heldInRedis(deps, saleId, userId));
-  if (!held || deps.gates.at(shardOf(saleId)) !== gate) return undefined;
+  // Asked afterwards: a Redis that had lost something before it said what is held knows no script, or other ones.
+  if (!held || !(await isStillOpen(deps, shard, gate))) return undefined;
   const rows = await rowsOf(deps.db, saleId, userId);
   return [...new Set([...held, ...rows])]
     .toSorted((one, other) => one - other)

@@ -1,5 +1,8 @@
+// Whether Redis still takes what an open gate lets through: what it answers before that is from this side of a loss.
+
 import type { Redis } from "../redis/client.ts";
 import { saleKeys } from "../redis/keys.ts";
+import type { Gates, OpenGate } from "./gates.ts";
 import type { ShardScripts } from "./scripts.ts";
 
 /**
@@ -17,4 +20,20 @@ export async function gateAccepts(
     ...([keys.unrecorded, epoch, 0, shard] as const),
   );
   return Array.isArray(reply);
+}
+
+/** The same, and closes the gate here where it is not open there. False, too, while Redis does not answer. */
+export async function isStillOpen(
+  { redis, gates }: { redis: Redis; gates: Pick<Gates, "close" | "notice"> },
+  shard: number,
+  gate: OpenGate,
+): Promise<boolean> {
+  try {
+    if (await gateAccepts(redis, shard, gate)) return true;
+    gates.close(shard, gate, "the gate was shut");
+  } catch (error) {
+    // A fence closes the gate; a Redis that does not answer says nothing about what it has.
+    gates.notice(shard, gate, error);
+  }
+  return false;
 }

@@ -4,7 +4,7 @@
 import type { Durability } from "../config.ts";
 import { reasonOf } from "../db/errors.ts";
 import type { Gates } from "../grab/gates.ts";
-import { gateAccepts } from "../grab/probe.ts";
+import { isStillOpen } from "../grab/probe.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { Redis } from "../redis/client.ts";
@@ -27,14 +27,7 @@ export function watchRedis(
     await Promise.all(
       allShards.map(async (shard) => {
         const gate = gates.at(shard);
-        if (!gate) return;
-        try {
-          if (!(await gateAccepts(redis, shard, gate)))
-            gates.close(shard, gate, "the gate was shut");
-        } catch (error) {
-          // A fence closes the gate; a Redis that does not answer says nothing about what it has.
-          gates.notice(shard, gate, error);
-        }
+        if (gate) await isStillOpen({ redis, gates }, shard, gate);
       }),
     );
   };
