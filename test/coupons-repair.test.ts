@@ -19,7 +19,7 @@ let engine: Engine;
 beforeAll(async () => {
   ({ servers } = await startStores());
   // What is damaged here must not be looked at before it is repaired.
-  engine = await startEngine(servers, { auditMs: 3_600_000 });
+  engine = await startEngine(servers);
 });
 afterAll(stopEverything);
 

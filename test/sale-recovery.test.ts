@@ -20,7 +20,7 @@ let servers: { redisUrl: string; databaseUrl: string };
 beforeAll(async () => {
   ({ servers } = await startStores());
   // The audit would pause what these tests lose.
-  engine = await startEngine(servers, { auditMs: 3_600_000 });
+  engine = await startEngine(servers);
 });
 afterAll(stopEverything);
 

@@ -16,7 +16,7 @@ let engine: Engine;
 
 beforeAll(async () => {
   const { servers } = await startStores();
-  engine = await startEngine(servers, { auditMs: 3_600_000 });
+  engine = await startEngine(servers);
 });
 afterAll(stopEverything);
 
