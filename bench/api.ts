@@ -1,6 +1,7 @@
 // The service as a process, as `bun run serve` starts it.
 
 import { resolve } from "node:path";
+import { linesOf } from "../scripts/lines.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const READY_MS_MAX = 120_000;
@@ -76,15 +77,9 @@ async function askGrabCalls(opsUrl: string): Promise<GrabCalls> {
 }
 
 async function collectLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = parts.pop() ?? "";
-    for (const line of parts) {
-      lines.push(line);
-      // Level 40 and above: what the service has to complain about belongs in the bench's own output.
-      if (/"level":[456]0/.test(line)) console.error(`  service: ${line}`);
-    }
+  for await (const line of linesOf(stream)) {
+    lines.push(line);
+    // Level 40 and above: what the service has to complain about belongs in the bench's own output.
+    if (/"level":[456]0/.test(line)) console.error(`  service: ${line}`);
   }
 }

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "./command.ts";
+import { linesOf } from "./lines.ts";
 import { ROOT, say, type TestServers, withTestServers } from "./servers.ts";
 
 const TEST_TIMEOUT_MS = 60_000;
@@ -32,17 +33,10 @@ async function printByFile(streams: readonly ReadableStream<Uint8Array>[]): Prom
     lines = [];
   };
   const read = async (stream: ReadableStream<Uint8Array>) => {
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const bytes of stream) {
-      const whole = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-      rest = whole.pop() ?? "";
-      for (const line of whole) {
-        if (FILE_LINE.test(line)) print();
-        lines.push(line);
-      }
+    for await (const line of linesOf(stream)) {
+      if (FILE_LINE.test(line)) print();
+      lines.push(line);
     }
-    if (rest !== "") lines.push(rest);
   };
   await Promise.all(streams.map(read));
   print();

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { expireOver, freeLapsed } from "../src/coupons/lapse.ts";
-import { createSweep } from "../src/coupons/sweep.ts";
+import { startSweep } from "../src/coupons/sweep.ts";
 import { createLog } from "../src/log.ts";
 import {
   ask,
@@ -106,7 +106,7 @@ describe("the sweep", () => {
     ];
     await ask(shop, LOCK, order, lapsed);
     await letLockRunOut(shop.db, lapsed);
-    const stop = createSweep({ db: shop.db, log: createLog("silent") }).start();
+    const stop = startSweep(shop.db, createLog("silent"));
     const states = async () =>
       `${(await rowOf(shop.db, lapsed)).state} ${(await rowOf(shop.db, over)).state}`;
     try {

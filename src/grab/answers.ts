@@ -3,12 +3,11 @@
 
 import type { Durability } from "../config.ts";
 import type { CouponCodes } from "../coupons/code.ts";
-import { limits } from "../limits.ts";
 import { problemResponse } from "../problem.ts";
 import { timeOf } from "../time.ts";
 import { burstOf } from "./buckets.ts";
 import type { Unavailable } from "./outcome.ts";
-import type { GrabSale } from "./sale.ts";
+import { type GrabSale, rateAt } from "./sale.ts";
 import type { GrabOutcome, Grabs } from "./service.ts";
 
 const SAFE = { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" };
@@ -24,11 +23,11 @@ const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
 /** How fast this user may grab at this sale; undefined when rates are not limited. */
 function rateHeaders(
   grabs: Pick<Grabs, "left">,
-  { id, grabsPerSecond }: GrabSale,
+  sale: GrabSale,
   userId: string,
 ): Record<string, string> | undefined {
-  const perSecond = grabsPerSecond ?? limits.grabsPerSecond;
-  const left = grabs.left(id, userId, perSecond);
+  const perSecond = rateAt(sale);
+  const left = grabs.left(sale.id, userId, perSecond);
   if (left === undefined) return undefined;
   const burst = burstOf(perSecond);
   return {

@@ -6,11 +6,10 @@ import { createHash } from "node:crypto";
 import type { ServiceKeys } from "../auth/keys.ts";
 import type { Tokens } from "../auth/token.ts";
 import { IDEMPOTENCY_KEY, keyFault } from "../idempotency/key.ts";
-import { limits } from "../limits.ts";
 import { Problem, problemResponse } from "../problem.ts";
 import { actorOf, isKey } from "../v1/actor.ts";
 import { createGrabAnswers, type GrabAnswersDeps } from "./answers.ts";
-import type { GrabSale } from "./sale.ts";
+import { type GrabSale, rateAt } from "./sale.ts";
 import type { Grabs } from "./service.ts";
 
 export interface V1GrabDeps extends GrabAnswersDeps {
@@ -68,7 +67,7 @@ export function createV1Grab(deps: V1GrabDeps): V1Grab {
       keyHash = keyHashOf(key);
     }
     return grabs
-      .grab(sale.id, userId, keyHash, sale.grabsPerSecond ?? limits.grabsPerSecond)
+      .grab(sale.id, userId, keyHash, rateAt(sale))
       .then((outcome) =>
         outcome.kind === "key_required" && isNamed(request)
           ? refuseByOldRecord(sale)

@@ -52,20 +52,21 @@ export async function livingProcesses(
   db: Database,
   { orSilent = false }: { orSilent?: boolean } = {},
 ): Promise<string[]> {
+  return (await readLiving(db, orSilent)).map(({ id }) => id);
+}
+
+async function readLiving(db: Database, orSilent: boolean) {
+  const { id, host, pid, reachesRedis } = processes;
   const rows = await db
-    .select({ id: processes.id, host: processes.host, pid: processes.pid })
+    .select({ id, host, pid, reachesRedis })
     .from(processes)
     .where(orSilent ? undefined : beatsLately());
-  return rows.filter((one) => !isGone(one)).map(({ id }) => id);
+  return rows.filter((one) => !isGone(one));
 }
 
 /** How many processes live, and how many of them can record, because Redis answers them. */
 export async function countLiving(db: Database): Promise<{ living: number; recording: number }> {
-  const rows = await db
-    .select({ host: processes.host, pid: processes.pid, reachesRedis: processes.reachesRedis })
-    .from(processes)
-    .where(beatsLately());
-  const living = rows.filter((one) => !isGone(one));
+  const living = await readLiving(db, false);
   const recording = living.filter(({ reachesRedis }) => reachesRedis);
   return { living: living.length, recording: recording.length };
 }

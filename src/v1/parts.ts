@@ -16,7 +16,7 @@ import type { Config } from "../config.ts";
 import type { CouponCodes } from "../coupons/code.ts";
 import { createPending } from "../coupons/pending.ts";
 import { createCoupons } from "../coupons/service.ts";
-import { createSweep } from "../coupons/sweep.ts";
+import { startSweep } from "../coupons/sweep.ts";
 import { createCouponWallet } from "../coupons/wallet.ts";
 import type { PooledDatabase } from "../db/client.ts";
 import { createDiscounts } from "../discounts/service.ts";
@@ -92,7 +92,7 @@ export function createV1Parts(deps: PartsDeps) {
     start: (): (() => Promise<void>) => {
       keepWarm({ db, log, levels }, { sales: grabSales, templates });
       const stops = [
-        ...[createSweep({ db, log }).start(), saleParts.start()],
+        ...[startSweep(db, log), saleParts.start()],
         ...[answers.start(), startSessionPurge(db, log)],
       ];
       return async () => {
