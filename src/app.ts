@@ -53,8 +53,15 @@ function pathOf(request: Request): string {
   return end < 0 ? url.slice(start) : url.slice(start, end);
 }
 
-/** What /v1 answers by itself, all but its grab. */
 const OF_V1 = /^\/(?:v1|docs|problems)(?:\/|$)|^\/openapi\.json$/;
+const V1_GRAB = /^\/v1\/sales\/[^/]+\/grab$/;
+
+/** True for what /v1 answers by itself: all of it but its grab. */
+function isBehind(request: Request): boolean {
+  const path = pathOf(request);
+  return OF_V1.test(path) && !(request.method === "POST" && V1_GRAB.test(path));
+}
+
 const WITH_BODY = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
@@ -147,14 +154,15 @@ export function createApp(deps: AppDeps): App {
   for (const route of routes) hono.on(route.method, route.pattern, guarded(route, classic));
 
   // The rest of /v1 counts its requests and refuses by itself.
-  const behind = async (c: Edge): Promise<Response> => {
-    const bodies = WITH_BODY.has(c.req.method) ? 1 : 0;
+  const behind = async (request: Request, server?: Server<unknown>): Promise<Response> => {
+    const { method } = request;
+    const bodies = WITH_BODY.has(method) ? 1 : 0;
     if (!admission.enter(bodies)) {
-      metrics.request(c.req.method, "/v1", 503);
+      metrics.request(method, "/v1", 503);
       return ofV1.busy();
     }
     try {
-      return await v1.fetch(c.req.raw, { server: c.env });
+      return await v1.fetch(request, { server });
     } finally {
       admission.leave(bodies);
     }
@@ -167,11 +175,11 @@ export function createApp(deps: AppDeps): App {
     },
     ofV1,
   );
-  hono.post("/v1/sales/:id/grab", (c) => (isBareGrab(c.req.raw) ? grab(c) : behind(c)));
+  hono.post("/v1/sales/:id/grab", (c) =>
+    isBareGrab(c.req.raw) ? grab(c) : behind(c.req.raw, c.env),
+  );
   const refuseUnmatched = unmatched([...routes, ...mountHealth(hono, health)]);
-  // Not as a route of its own: the grab would match it too, and with two handlers Hono composes them each time.
   hono.notFound((c) => {
-    if (OF_V1.test(c.req.path)) return behind(c);
     const response = refuseUnmatched(c.req.raw);
     const method = METHODS.has(c.req.method) ? c.req.method : "OTHER";
     metrics.request(method, "unmatched", response.status);
@@ -179,5 +187,8 @@ export function createApp(deps: AppDeps): App {
   });
   hono.onError((error, c) => classic.failed(error, c.req.method, "unmatched"));
 
-  return { fetch: (request, server) => hono.fetch(request, server) };
+  return {
+    fetch: (request, server) =>
+      isBehind(request) ? behind(request, server) : hono.fetch(request, server),
+  };
 }

@@ -7,6 +7,7 @@ import { Problem } from "../problem.ts";
 import { NOTHING, withoutFields } from "./body.ts";
 import type { V1Env } from "./env.ts";
 import { wrongFields } from "./fields.ts";
+import { RouterPerMethod } from "./router-per-method.ts";
 import { refusalsOf, WITH_BODY } from "./schemas.ts";
 
 type Route = RouteConfig & { middleware?: MiddlewareHandler | MiddlewareHandler[] };
@@ -14,23 +15,34 @@ type Route = RouteConfig & { middleware?: MiddlewareHandler | MiddlewareHandler[
 /** Methods whose bodies are looked at. That of a GET means nothing, by RFC 9110, and is not read. */
 const WITH_FIELDS = new Set(["post", "put", "patch", "delete"]);
 
+/** For a route that takes no parameters but those of its path: most requests need no schema to show that. */
+const withoutQuery: MiddlewareHandler = (c, next) => {
+  const check = c.req.url.includes("?") ? NOTHING.safeParse(c.req.query()) : undefined;
+  if (check?.error) throw wrongFields(check.error, "query");
+  return next() as Promise<undefined>;
+};
+
 /** A route that names no query takes none; a change that names no body takes one without fields. */
 function strict(route: Route): Route {
   const { request = {}, responses, middleware = [] } = route;
   const bodiless = WITH_FIELDS.has(route.method) && request.body === undefined;
   return {
     ...route,
-    request: { ...request, query: request.query ?? NOTHING },
     responses: {
       ...(bodiless ? refusalsOf(...WITH_BODY) : refusalsOf("validation")),
       ...responses,
     },
-    middleware: [middleware, bodiless ? withoutFields : []].flat(),
+    middleware: [
+      middleware,
+      request.query ? [] : withoutQuery,
+      bodiless ? withoutFields : [],
+    ].flat(),
   };
 }
 
 export function createRouter(): OpenAPIHono<V1Env> {
   const router = new OpenAPIHono<V1Env>({
+    router: new RouterPerMethod(),
     defaultHook: (result) => {
       if (result.success) return;
       // A path that cannot name anything names nothing.

@@ -65,9 +65,11 @@ async function sell(ask: Ask, seller: Asker | undefined): Promise<number[]> {
   const [id] = ids;
   if (id === undefined || !seller) return ids;
   const opensAt = new Date(Date.now() + 3_600_000).toISOString();
-  const upcoming = { templateId: 1, name: "soon", total: 10, opensAt };
-  upcoming.templateId = (await ask("GET /v1/sales/{id}", { params: { id } }))?.body.templateId;
-  await ask("POST /v1/sales", { as: seller, body: upcoming });
+  const { templateId } = (await ask("GET /v1/sales/{id}", { params: { id } }))?.body ?? {};
+  // Several: only such a sale can be deleted, and made again from the same body.
+  for (const name of ["soon", "soon too", "later"]) {
+    await ask("POST /v1/sales", { as: seller, body: { templateId, name, total: 10, opensAt } });
+  }
   await ask("POST /v1/sales/{id}/restock", {
     ...{ as: seller, params: { id }, body: { units: 5, reason: "more came" } },
   });
