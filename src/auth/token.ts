@@ -9,6 +9,7 @@
 import { sign } from "hono/jwt";
 import type { Clock } from "../clock.ts";
 import { limits } from "../limits.ts";
+import { decodePart, decodePayload } from "./payload.ts";
 
 export type Kind = "customer" | "seller" | "saler" | "admin";
 
@@ -103,23 +104,6 @@ function tokenIn(header: string): string | undefined {
   return token.length > limits.tokenBytesMax ? undefined : token;
 }
 
-// Room to decode into; a new buffer for every token would cost more than the decoding.
-const decoded = Buffer.allocUnsafeSlow(limits.tokenBytesMax);
-
-/** A part of the token as an object, or undefined when it is none. */
-function decodePart(part: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(
-      decoded.toString("utf8", 0, decoded.write(part, "base64url")),
-    );
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Takes the same time wherever the texts differ. */
 function sameText(left: string, right: string): boolean {
   if (left.length !== right.length) return false;
@@ -208,7 +192,7 @@ export function createTokens(
       }
       const expected = keyed.copy().update(token.slice(0, last)).digest("base64url");
       const genuine = sameText(token.slice(last + 1), expected);
-      const payload = decodePart(payloadText);
+      const payload = decodePayload(payloadText);
       if (payload === undefined) return MALFORMED;
       if (!genuine) return SIGNATURE;
       const check = judge(payload, clock.now() / 1_000);
