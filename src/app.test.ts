@@ -101,35 +101,85 @@ describe("health", () => {
   });
 });
 
-describe("a grab of /v1 that is not answered by its handler", () => {
-  const ask = async (app: ReturnType<typeof fakeApp>) => {
-    const { status, headers, text } = await app.send("POST", "/v1/sales/42/grab");
+describe("/v1", () => {
+  test("answers all that is under its paths, and a grab with more than a grab needs", async () => {
+    const { send } = fakeApp();
+    const headers = { "Content-Length": "2" };
+    const asked: [string, string, object][] = [
+      ["GET", "/v1", {}],
+      ["GET", "/v1/sales?state=open", {}],
+      ["DELETE", "/v1/nothing/", {}],
+      ["GET", "/docs", {}],
+      ["GET", "/openapi.json", {}],
+      ["GET", "/problems/validation", {}],
+      ["GET", "/v1/sales/42/grab", {}],
+      ["POST", "/v1/sales/42/grab/", {}],
+      ["POST", "/v1/sales/42/grab?x=1", {}],
+      ["POST", "/v1/sales/42/grab", { headers, body: "{}" }],
+    ];
+    for (const [method, path, sending] of asked)
+      expect([method, path, (await send(method, path, sending)).text]).toEqual([
+        method,
+        path,
+        "v1",
+      ]);
+  });
+
+  test("has a grab, and nothing that only looks like it", async () => {
+    const { send } = fakeApp();
+    for (const id of ["42", "%34%32", "a%2Fb"])
+      expect((await send("POST", `/v1/sales/${id}/grab`)).text).toBe("granted");
+    for (const path of [
+      "/v1x",
+      "//v1/sales",
+      "/v1%2Fsales",
+      "/V1/sales",
+      "/docsx",
+      "/openapi.json/",
+    ])
+      expect((await send("GET", path)).status).toBe(404);
+  });
+});
+
+describe("what /v1 does not answer by itself", () => {
+  const ask = async (app: ReturnType<typeof fakeApp>, method: string, path: string) => {
+    const { status, headers, text } = await app.send(method, path);
     expect(headers.get("Content-Type")).toBe("application/problem+json");
     const { code, instance } = JSON.parse(text) as { code: string; instance: string };
     expect(instance).toStartWith("/requests/");
     return [status, code];
   };
+  const BOTH = [
+    ["POST", "/v1/sales/42/grab"],
+    ["GET", "/v1/sales/42"],
+  ] as const;
 
-  test("is told so in a problem document when there is no room", async () => {
-    const fake = fakeApp();
-    const gate = Promise.withResolvers<{ kind: "sold_out" }>();
-    fake.told.grab = gate.promise;
-    const waiting = Array.from({ length: limits.httpInFlightRequestsMax }, () =>
-      fake.send("POST", "/v1/sales/42/grab"),
-    );
-    expect(await ask(fake)).toEqual([503, "unavailable"]);
-    gate.resolve({ kind: "sold_out" });
-    await Promise.all(waiting);
-  });
+  test.each(BOTH)(
+    "is told in a problem document when there is no room: %s %s",
+    async (method, path) => {
+      const fake = fakeApp();
+      const gate = Promise.withResolvers<{ kind: "sold_out" }>();
+      fake.told.grab = gate.promise;
+      const waiting = Array.from({ length: limits.httpInFlightRequestsMax }, () =>
+        fake.send("POST", "/v1/sales/42/grab"),
+      );
+      expect(await ask(fake, method, path)).toEqual([503, "unavailable"]);
+      gate.resolve({ kind: "sold_out" });
+      await Promise.all(waiting);
+    },
+  );
 
-  test("is told so in a problem document when something fails", async () => {
-    const fake = fakeApp();
-    fake.told.broken = new Error("Connection lost: the server closed the connection.");
-    expect(await ask(fake)).toEqual([503, "unavailable"]);
-    fake.told.broken = new Error("select `password_hash` from `users`");
-    expect(await ask(fake)).toEqual([500, "internal"]);
-    expect((await fake.send("POST", "/v1/sales/42/grab")).text).not.toContain("password_hash");
-  });
+  test.each(BOTH)(
+    "is told in a problem document when something fails: %s %s",
+    async (method, path) => {
+      const fake = fakeApp();
+      fake.told.broken = new Error("Connection lost: the server closed the connection.");
+      expect(await ask(fake, method, path)).toEqual([503, "unavailable"]);
+      fake.told.broken = new Error("select `password_hash` from `users`");
+      expect(await ask(fake, method, path)).toEqual([500, "internal"]);
+      expect((await fake.send(method, path)).text).not.toContain("password_hash");
+    },
+  );
 });
 
 test("nobody gets in before it is known which tokens are revoked", async () => {

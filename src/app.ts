@@ -56,10 +56,11 @@ function pathOf(request: Request): string {
 const OF_V1 = /^\/(?:v1|docs|problems)(?:\/|$)|^\/openapi\.json$/;
 const V1_GRAB = /^\/v1\/sales\/[^/]+\/grab$/;
 
-/** True for what /v1 answers by itself: all of it but its grab. */
+/** True for what goes the long way through /v1: all of it but a grab that says nothing else. */
 function isBehind(request: Request): boolean {
   const path = pathOf(request);
-  return OF_V1.test(path) && !(request.method === "POST" && V1_GRAB.test(path));
+  const isGrab = request.method === "POST" && V1_GRAB.test(path) && isBareGrab(request);
+  return OF_V1.test(path) && !isGrab;
 }
 
 const WITH_BODY = new Set(["POST", "PUT", "PATCH", "DELETE"]);
@@ -163,6 +164,8 @@ export function createApp(deps: AppDeps): App {
     }
     try {
       return await v1.fetch(request, { server });
+    } catch (error) {
+      return ofV1.failed(error, method, "/v1");
     } finally {
       admission.leave(bodies);
     }
@@ -175,9 +178,7 @@ export function createApp(deps: AppDeps): App {
     },
     ofV1,
   );
-  hono.post("/v1/sales/:id/grab", (c) =>
-    isBareGrab(c.req.raw) ? grab(c) : behind(c.req.raw, c.env),
-  );
+  hono.post("/v1/sales/:id/grab", grab);
   const refuseUnmatched = unmatched([...routes, ...mountHealth(hono, health)]);
   hono.notFound((c) => {
     const response = refuseUnmatched(c.req.raw);

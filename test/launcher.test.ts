@@ -201,7 +201,7 @@ describe("a server that dies", () => {
       const dataDir = freshFolder("launcher");
       const launcher = await start(inFolder(dataDir));
       const token = await logIn(launcher.url, passwordIn(launcher.output()));
-      const killed = pidOf(dataDir, name) ?? 0;
+      const killed = await until("the server", () => pidOf(dataDir, name));
       process.kill(killed, "SIGKILL");
       await until("the news", () =>
         launcher.output().includes(`(process ${killed}) ended by SIGKILL`),

@@ -1,4 +1,4 @@
-// What a token says, read from its second part.
+// What the parts of a token say.
 //
 // The tokens that this service issues have one form, and JSON.parse is the dearest step of a verification: it keeps a table
 // of short texts, and ids and names are new to it each time. So that form is read by a pattern, and any other by

@@ -28,3 +28,11 @@ test("a path of another method finds only what is for all", () => {
   expect(matched(example(), "GET", "/coupons/AB/lock")).toEqual(["first", "second"]);
   expect(matched(example(), "POST", "/elsewhere")).toEqual(["first"]);
 });
+
+test("the fast router serves every method that it can", () => {
+  // Only that one gives the parts of the path beside the handlers.
+  const isFast = (method: string, path: string) => example().match(method, path).length === 2;
+  expect(isFast("GET", "/coupons/AB")).toBe(true);
+  expect(isFast("PUT", "/coupons/AB")).toBe(true);
+  expect(isFast("POST", "/coupons/lock")).toBe(false);
+});

@@ -19,7 +19,7 @@ const WITH_FIELDS = new Set(["post", "put", "patch", "delete"]);
 const withoutQuery: MiddlewareHandler = (c, next) => {
   const check = c.req.url.includes("?") ? NOTHING.safeParse(c.req.query()) : undefined;
   if (check?.error) throw wrongFields(check.error, "query");
-  return next() as Promise<undefined>;
+  return next();
 };
 
 /** A route that names no query takes none; a change that names no body takes one without fields. */
@@ -34,8 +34,8 @@ function strict(route: Route): Route {
     },
     middleware: [
       middleware,
-      request.query ? [] : withoutQuery,
       bodiless ? withoutFields : [],
+      request.query ? [] : withoutQuery,
     ].flat(),
   };
 }

@@ -148,7 +148,12 @@ export function fakeApp(config: { classicGrabStatus?: 200 | 201 } = {}) {
       left: () => undefined,
       lookUp: (_userId, look) => told.waitForUnknown || look(),
     },
-    v1: { fetch: () => new Response("v1") },
+    v1: {
+      fetch: async () => {
+        if (told.broken) throw told.broken;
+        return new Response("v1");
+      },
+    },
     v1Grab: async () => {
       const outcome = await told.grab;
       if (told.broken) throw told.broken;
