@@ -81,3 +81,11 @@ test("every route that changes something and takes no body refuses one with fiel
       expect([name, (await ask(operation, { body })).status]).toEqual([name, 404]);
   }
 });
+
+test("every route that changes something says what is wrong with a body before it looks at the query", async () => {
+  const headers = { "Content-Type": "text/plain" };
+  for (const operation of operations.filter(({ method }) => CHANGES.has(method))) {
+    const answer = await ask(operation, { query: "?nothing=1", body: "x", headers });
+    expect([operation.name, answer.status]).toEqual([operation.name, 415]);
+  }
+});
