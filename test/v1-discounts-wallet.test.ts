@@ -150,7 +150,7 @@ describe("a large wallet", () => {
     const { piles } = await readPiles(db, { userId: user.id, orderSn: "o" }, ORDER);
     expect(piles).toMatchObject([{ templateId, more: 3 }]);
     const [text, values] = asked.at(-1) ?? ["", []];
-    const [plan] = await pool.promise().query(`EXPLAIN ${text}`, values);
+    const [plan] = await pool.promise().query(`EXPLAIN FORMAT=TRADITIONAL ${text}`, values);
     const steps = (plan as { table: string; key: string | null }[]).filter(
       ({ table }) => table === "coupons",
     );

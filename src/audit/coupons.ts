@@ -42,7 +42,8 @@ const COLUMNS = `SELECT grants.grant_no AS number, grants.user_id AS userId, cou
 const LAST_ACTION = `(SELECT action FROM coupon_usage_logs WHERE coupon_id = coupons.id
     ORDER BY id DESC LIMIT 1) AS last`;
 const HELD = "grants.state = 'granted' AND grants.returned_at IS NULL";
-const GRANTED = `FROM grants LEFT JOIN coupons
+// By the primary key, as in rows.ts.
+const GRANTED = `FROM grants FORCE INDEX (PRIMARY) LEFT JOIN coupons
     ON coupons.sale_id = grants.sale_id AND coupons.grant_no = grants.grant_no
   WHERE grants.sale_id = ? AND ${HELD}`;
 

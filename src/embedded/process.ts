@@ -3,7 +3,15 @@
 // stayed up. The process leads a session of its own, so that Ctrl-C in the terminal reaches the launcher
 // only, and the servers stop in order. `bun --no-orphans` ends it when the launcher is killed.
 
-import { closeSync, existsSync, openSync, readFileSync, statSync, truncateSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import type { Subprocess } from "bun";
 import { limits } from "../limits.ts";
 import { CannotStart } from "./errors.ts";
@@ -94,6 +102,8 @@ export class ServerProcess {
       }
       await Bun.sleep(limits.serverProbePauseMs);
     }
+    // MySQL's own lock of the socket. The process in it has ended, and counts as alive until somebody notes its end.
+    rmSync(`${this.#program.socket}.lock`, { force: true });
   }
 
   async #spawn(): Promise<Subprocess> {
