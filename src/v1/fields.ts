@@ -1,6 +1,6 @@
 // What a schema found, as the fields of a problem document.
 
-import type { z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import { limits } from "../limits.ts";
 import { type FieldError, Problem } from "../problem.ts";
 
@@ -39,4 +39,12 @@ export function wrongFields(error: z.ZodError, target: string): Problem {
     );
   }
   return new Problem("validation", { errors });
+}
+
+const NOTHING = z.strictObject({});
+
+/** Throws the 422 for each field of `value`, where none is taken; `target` as above. */
+export function takeNothing(value: unknown, target: "json" | "query"): void {
+  const { error } = NOTHING.safeParse(value);
+  if (error) throw wrongFields(error, target);
 }
