@@ -151,14 +151,16 @@ describe("Redis is emptied", () => {
 
   test("in the middle of the crowd, again and again: nothing is sold twice or lost", async () => {
     const saleId = await engine.sale(300);
-    const grabbing = crowd(engine, saleId, [1, 600], 8);
-    for (const share of [1, 100, 200]) {
-      await until(`${share} grants`, async () => {
-        return Number((await engine.counters(saleId)).granted) >= share;
-      });
-      await engine.redis.flushall();
-    }
-    const confirmed = await grabbing;
+    // The crowd itself empties Redis: a crowd that is left to run may have ended before anybody else is at it.
+    const emptiedBy = new Set([10, 100, 200]);
+    const emptying: Engine = {
+      ...engine,
+      async grabSurely(...grab) {
+        if (emptiedBy.has(grab[1])) await engine.redis.flushall();
+        return engine.grabSurely(...grab);
+      },
+    };
+    const confirmed = await crowd(emptying, saleId, [1, 600], 8);
     const rows = await until("all rows", async () => {
       const { granted } = await engine.counters(saleId);
       const found = await engine.pool.db.select().from(grants).where(eq(grants.saleId, saleId));
