@@ -17,6 +17,7 @@ import {
   type TestCoupon,
   type TestUser,
   tally,
+  untilWell,
 } from "./harness/http.ts";
 import { startStores, stopEverything } from "./harness/servers.ts";
 import { assertRows, type Behind, behind } from "./harness/service.ts";
@@ -83,6 +84,8 @@ test("kill -9 in mid-load, three times: rows are what was confirmed, and all uni
 
 /** Grabs whose rows are in a transaction that waits in the middle, while `meanwhile` runs. */
 async function inMidBatch(meanwhile: (owner: number) => Promise<void>): Promise<TestCoupon> {
+  // The test before has started one of them again.
+  await Promise.all(apis.map(({ url }) => untilWell(url)));
   const coupon = await newCoupon(urlOf(0), seller, 100);
   const saleId = await past.saleIdOf(coupon.name);
   const observer = await openConnection(settings.DATABASE_URL);
