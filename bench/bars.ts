@@ -10,7 +10,7 @@ import type { EventsFigure } from "./events.ts";
 import type { Figure } from "./figures.ts";
 import type { Growth } from "./growth.ts";
 import type { RecoveryFigure } from "./recovery.ts";
-import { BESIDE, costBesideClassic, V1_WON } from "./v1.ts";
+import { V1_WON } from "./v1.ts";
 
 /** All that one run has measured. */
 export interface Results {
@@ -80,12 +80,7 @@ function judgeGrabs({ redis, figures, growth }: Results): Bar[] {
     const { bareMicros } = measured[values.indexOf(Math.max(...values))] ?? {};
     return atMost(what, values, bar, aim, "µs").map((judged) => ({ ...judged, bareMicros }));
   };
-  const turns = figures.filter(({ scenario }) => scenario === V1_WON || scenario === BESIDE);
-  const v1Ratios = defined(
-    (["off", "on"] as const).map((limits) =>
-      costBesideClassic(turns.filter((figure) => figure.limits === limits)),
-    ),
-  );
+  const v1Ratios = defined(of(V1_WON).map(({ costBesideClassic }) => costBesideClassic));
   const persisted = defined(of("won").map(({ persistMs }) => persistMs && persistMs / 1_000));
   const memory = defined(of("won").map(({ bytesPerGrant }) => bytesPerGrant));
   const growths = growth ? [growth.ratio] : [];

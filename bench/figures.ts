@@ -41,6 +41,8 @@ export interface Figure {
   readonly attemptsPerCall?: number;
   /** Cores that were busy in the window with something that is not part of the bench. */
   readonly othersCores: number;
+  /** What it cost the API against the classic grab at the same time; for the grab of /v1. */
+  readonly costBesideClassic?: number;
   readonly note?: string;
 }
 

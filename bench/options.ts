@@ -42,9 +42,8 @@ const WARM_UP_SECONDS = 5;
 const HELP = `bun run bench [options]
 
 Measures the service with servers and data of its own, which are removed at the end, and writes
-bench/RESULTS.md when all of it was measured for at least ${FULL_SECONDS} s each (the turns of /v1 and the
-classic grab for a quarter of that). Ends with 1 when the
-numbers of a sale do not agree.
+bench/RESULTS.md when all of it was measured for at least ${FULL_SECONDS} s each. Ends with 1
+when the numbers of a sale do not agree.
 
   --seconds N       how long each load is measured (default ${FULL_SECONDS})
   --connections N   clients at once (default 64)

@@ -3,6 +3,7 @@
 import { type Bar, judge, type Results } from "./bars.ts";
 import type { CpuPerRequest, Figure } from "./figures.ts";
 import type { Machine } from "./machine.ts";
+import { BESIDE, V1_WON } from "./v1.ts";
 
 const digits = (value: number, places: number): string =>
   value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
@@ -23,7 +24,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 const nameOf = ({ scenario, limits }: Figure): string =>
-  ["won", "lost", "mixed"].includes(scenario) ? `${scenario}, limits ${limits}` : scenario;
+  ["won", "lost", "mixed", V1_WON, BESIDE].includes(scenario)
+    ? `${scenario}, limits ${limits}`
+    : scenario;
 
 /** p50 / p99 / p99.9 of the answers with one of these statuses. */
 function latency({ load }: Figure, ...statuses: string[]): string {
@@ -255,7 +258,8 @@ row is written. "others" is how many cores somebody else kept busy meanwhile: wh
 figures are too high. Every scenario has an empty database, an empty Redis and a new process, is warmed up, and is
 then measured. The base lines are measured before and after all else, and their mean is given. A machine is not equally
 fast all the time: "bare" is what Bun alone took for an answer of 20 bytes just before the scenario was measured. Every grab is another user's (in *lost* each comes twice), every token is new and was signed
-before the load began. *won*: stock never ends. *lost*: sold out. *mixed*: one sale after the other, each with
+before the load began. *won*: stock never ends. *v1 won* and *classic
+beside v1*: the same through both APIs by turns of two seconds; the turn in the middle is shown. *lost*: sold out. *mixed*: one sale after the other, each with
 stock for one in a hundred of its attempts. *seller list*: 10 sellers of 20 coupons. *own list*: 60,000 users
 with 5 coupons each. *sale*: one open sale, \`GET /v1/sales/:id\`. *wallet*: 60,000 users with 3 coupons each,
 \`GET /v1/coupons\`. *login*: 16 connections. "numbers" compares, for all sales of a scenario, the 201s that

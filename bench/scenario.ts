@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly warmUpSeconds: number;
   /** How often each request may be sent; once unless given. */
   readonly rounds?: number;
+  /** What a bare answer cost a moment ago; measured where it is not given. */
+  readonly bareMicros?: number | undefined;
   /** Answers a second that the warm-up is prepared for. */
   readonly perSecondMax?: number;
 }
@@ -64,7 +66,7 @@ export async function measure(
   const warmUp = await runLoad(bench, system.url(), first, at(warmUpSeconds));
   await warmed?.();
   const second = await make(needed(perSecondOf(warmUp) * RESERVE, seconds));
-  const bare = await bareMicros(bench, connections);
+  const bare = run.bareMicros ?? (await bareMicros(bench, connections));
   const before = await system.grabCalls();
   const marks: { begin?: CpuMark; end?: CpuMark } = {};
   const load = await runLoad(bench, system.url(), second, at(seconds), {
