@@ -23,8 +23,8 @@ function base32(bytes: Uint8Array, chars: number): string {
   let text = "";
   for (let bit = 0; bit < chars * 5; bit += 10) {
     const at = bit >> 3;
-    const [one = 0, two = 0, three = 0] = [bytes[at], bytes[at + 1], bytes[at + 2]];
-    text += PAIRS[(((one << 16) | (two << 8) | three) >> (14 - (bit & 7))) & 1_023];
+    const three = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    text += PAIRS[(three >> (14 - (bit & 7))) & 1_023];
   }
   return text;
 }

@@ -20,15 +20,9 @@ const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
   unknown: "It is not known whether the grab succeeded. Repeat it: you cannot get two.",
 };
 
-/** How fast this user may grab at this sale; undefined when rates are not limited. */
-function rateHeaders(
-  grabs: Pick<Grabs, "left">,
-  sale: GrabSale,
-  userId: string,
-): Record<string, string> | undefined {
-  const perSecond = rateAt(sale);
-  const left = grabs.left(sale.id, userId, perSecond);
-  if (left === undefined) return undefined;
+/** How fast one may grab, and how often at once now; nothing when rates are not limited. */
+function rateHeaders(perSecond: number, left: number | undefined): Record<string, string> {
+  if (left === undefined) return {};
   const burst = burstOf(perSecond);
   return {
     "RateLimit-Limit": String(burst),
@@ -36,6 +30,13 @@ function rateHeaders(
     // Seconds until all of them are there again.
     "RateLimit-Reset": String(Math.ceil((burst - left) / perSecond)),
   };
+}
+
+/** What is the same for the winners of a sale. */
+interface Prepared {
+  readonly end: string;
+  /** For whoever has not grabbed there lately, as nearly all in a storm: made of five fields, headers cost a microsecond. */
+  readonly first: { readonly left: number; readonly headers: Headers };
 }
 
 export interface GrabAnswersDeps {
@@ -46,32 +47,39 @@ export interface GrabAnswersDeps {
 
 /** Makes the answer to an outcome, for a user of a sale. */
 export function createGrabAnswers({ grabs, codes, durability }: GrabAnswersDeps) {
-  /** Ends of answers, the same for all winners of a sale; a record that is replaced takes its own with it. */
-  const ends = new WeakMap<GrabSale, string>();
+  /** A record that is replaced takes its own with it. */
+  const prepared = new WeakMap<GrabSale, Prepared>();
+  const leftAt = (sale: GrabSale, userId: string) => grabs.left(sale.id, userId, rateAt(sale));
 
-  function endOf(sale: GrabSale): string {
-    const known = ends.get(sale);
+  function preparedFor(sale: GrabSale): Prepared {
+    const known = prepared.get(sale);
     if (known !== undefined) return known;
     const times = { opensAt: timeOf(sale.opensAt), closesAt: timeOf(sale.closesAt) };
+    const left = burstOf(rateAt(sale)) - 1;
+    const headers = new Headers({ ...SAFE, ...rateHeaders(rateAt(sale), left) });
     const end = `,${JSON.stringify({ ...times, durability }).slice(1)}`;
-    ends.set(sale, end);
-    return end;
+    const made = { end, first: { left, headers } };
+    prepared.set(sale, made);
+    return made;
   }
 
   function won(sale: GrabSale, userId: string, number: number, repeated: boolean): Response {
+    const { end, first } = preparedFor(sale);
     const code = codes.codeOf(sale.codeKey, sale.id, number, Number(userId));
     const body =
       `{"saleId":${sale.id},"number":${number},"code":${code === undefined ? "null" : `"${code}"`},` +
-      `"repeated":${repeated}${endOf(sale)}`;
-    const rate = rateHeaders(grabs, sale, userId);
-    const headers = rate ? { ...SAFE, ...rate } : WITHOUT_RATE;
+      `"repeated":${repeated}${end}`;
+    const left = leftAt(sale, userId);
+    let headers: Headers | Record<string, string> = WITHOUT_RATE;
+    if (left === first.left) headers = first.headers;
+    else if (left !== undefined) headers = { ...SAFE, ...rateHeaders(rateAt(sale), left) };
     return new Response(body, { status: repeated ? 200 : 201, headers });
   }
 
   return (sale: GrabSale, userId: string, outcome: GrabOutcome): Response => {
     if (outcome.kind === "granted") return won(sale, userId, outcome.number, false);
     if (outcome.kind === "repeated") return won(sale, userId, outcome.number, true);
-    const headers: Record<string, string> = { ...rateHeaders(grabs, sale, userId) };
+    const headers: Record<string, string> = rateHeaders(rateAt(sale), leftAt(sale, userId));
     switch (outcome.kind) {
       case "sold_out":
         return problemResponse("sold-out", { headers });
