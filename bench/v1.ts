@@ -53,7 +53,7 @@ function middleOf(turns: readonly Figure[]): Figure {
   return { ...middle, audit: auditOf(turns.flatMap(({ audit }) => audit ?? [])) };
 }
 
-/** A figure of each kind; each turn has a sale of its own. Both kinds are measured for the run's time in all. */
+/** A figure of each kind; each turn has a sale of its own. Each kind is measured for the run's time at least. */
 export async function measureV1Won(
   bench: Bench,
   limits: Limits,

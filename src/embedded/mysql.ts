@@ -149,6 +149,8 @@ export function mysqlServer(layout: Layout, options: ServerOptions): MysqlServer
       name: program.flavour === "mariadb" ? "mariadbd" : "mysqld",
       command: serverCommand(program, layout, socket),
       socket,
+      // MySQL's own. The process in it counts as alive until somebody notes its end.
+      lockFile: `${socket}.lock`,
       logFile: layout.mysqlLog,
       isReady: () => answers(urlOf("mysql")),
     },

@@ -23,6 +23,8 @@ export interface ServerProgram {
   readonly name: string;
   readonly command: readonly string[];
   readonly socket: string;
+  /** What one that was killed may leave, and the next would take for another that lives; removed when nobody listens. */
+  readonly lockFile?: string;
   /** Standard output and error are appended here; emptied at start when it has grown large. */
   readonly logFile: string;
   /** True when the server answers and is ready for work. May throw when it never will be. */
@@ -102,8 +104,8 @@ export class ServerProcess {
       }
       await Bun.sleep(limits.serverProbePauseMs);
     }
-    // MySQL's own lock of the socket. The process in it has ended, and counts as alive until somebody notes its end.
-    rmSync(`${this.#program.socket}.lock`, { force: true });
+    const { lockFile } = this.#program;
+    if (lockFile !== undefined) rmSync(lockFile, { force: true });
   }
 
   async #spawn(): Promise<Subprocess> {

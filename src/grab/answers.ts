@@ -11,7 +11,6 @@ import { type GrabSale, rateAt } from "./sale.ts";
 import type { GrabOutcome, Grabs } from "./service.ts";
 
 const SAFE = { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" };
-const WITHOUT_RATE = new Headers(SAFE);
 
 const UNAVAILABLE: Readonly<Record<Unavailable, string>> = {
   recovering: "Grabs are being restored. Try again in a moment.",
@@ -35,8 +34,11 @@ function rateHeaders(perSecond: number, left: number | undefined): Record<string
 /** What is the same for the winners of a sale. */
 interface Prepared {
   readonly end: string;
-  /** For whoever has not grabbed there lately, as nearly all in a storm: made of five fields, headers cost a microsecond. */
-  readonly first: { readonly left: number; readonly headers: Headers };
+  /**
+   * For whoever has not grabbed there lately, as nearly all in a storm, and for everybody where rates are not limited:
+   * made of five fields, headers cost a microsecond.
+   */
+  readonly usual: { readonly left: number | undefined; readonly headers: Headers };
 }
 
 export interface GrabAnswersDeps {
@@ -51,28 +53,27 @@ export function createGrabAnswers({ grabs, codes, durability }: GrabAnswersDeps)
   const prepared = new WeakMap<GrabSale, Prepared>();
   const leftAt = (sale: GrabSale, userId: string) => grabs.left(sale.id, userId, rateAt(sale));
 
-  function preparedFor(sale: GrabSale): Prepared {
+  function preparedFor(sale: GrabSale, isLimited: boolean): Prepared {
     const known = prepared.get(sale);
     if (known !== undefined) return known;
     const times = { opensAt: timeOf(sale.opensAt), closesAt: timeOf(sale.closesAt) };
-    const left = burstOf(rateAt(sale)) - 1;
+    const left = isLimited ? burstOf(rateAt(sale)) - 1 : undefined;
     const headers = new Headers({ ...SAFE, ...rateHeaders(rateAt(sale), left) });
     const end = `,${JSON.stringify({ ...times, durability }).slice(1)}`;
-    const made = { end, first: { left, headers } };
+    const made = { end, usual: { left, headers } };
     prepared.set(sale, made);
     return made;
   }
 
   function won(sale: GrabSale, userId: string, number: number, repeated: boolean): Response {
-    const { end, first } = preparedFor(sale);
+    const left = leftAt(sale, userId);
+    const { end, usual } = preparedFor(sale, left !== undefined);
     const code = codes.codeOf(sale.codeKey, sale.id, number, Number(userId));
     const body =
       `{"saleId":${sale.id},"number":${number},"code":${code === undefined ? "null" : `"${code}"`},` +
       `"repeated":${repeated}${end}`;
-    const left = leftAt(sale, userId);
-    let headers: Headers | Record<string, string> = WITHOUT_RATE;
-    if (left === first.left) headers = first.headers;
-    else if (left !== undefined) headers = { ...SAFE, ...rateHeaders(rateAt(sale), left) };
+    const headers =
+      left === usual.left ? usual.headers : { ...SAFE, ...rateHeaders(rateAt(sale), left) };
     return new Response(body, { status: repeated ? 200 : 201, headers });
   }
 
